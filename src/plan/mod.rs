@@ -1,0 +1,16 @@
+//! What to do, parsed once: a [`Plan`] is a gate file that was read, checked and given its defaults.
+//!
+//! The types here hold no text that still needs parsing and no file that still needs checking for form;
+//! whether a file exists is a question for the preflight, which may look at the disk.
+
+mod image;
+mod secret;
+mod settings;
+mod stage;
+
+pub use image::{Attachment, DiskCache, DiskFormat, DiskPlan, ImagePlan, ImageSource};
+pub use secret::{Secret, SecretSource};
+pub use settings::{
+    Accelerator, Arch, ConsolePlan, FailurePolicy, Firmware, MachinePlan, MarkerPlan, Network, Plan, SshPlan,
+};
+pub use stage::{Evidence, Pattern, Prompt, StageKind, StagePlan, Upload, VmUse};
