@@ -1,0 +1,70 @@
+//! What the machine asks the driver to do. An effect is a request; its outcome comes back as an event.
+
+use crate::machine::record::Record;
+
+/// A request to the driver.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Effect {
+    /// Bring up the machine of a stage: answers `Prepared` or `PreparationFailed`.
+    Prepare {
+        /// The stage.
+        stage: usize,
+        /// What it boots.
+        boot: BootFrom,
+    },
+    /// Let the guest run (QMP `cont`).
+    Continue,
+    /// Ask what the guest does (QMP `query-status`): answers `StatusObserved`.
+    QueryStatus,
+    /// Try logins until told to stop: answers `SshProbed`, `SshBecameStable`, `SshIdentityFault`.
+    WatchSsh {
+        /// The stage whose login is used.
+        stage: usize,
+    },
+    /// Try a login now: something says that it may succeed.
+    ProbeSshNow,
+    /// Stop trying logins.
+    UnwatchSsh,
+    /// Run the command of a stage in the guest: answers `CommandStarted` … `CommandEnded`.
+    RunCommand {
+        /// The stage.
+        stage: usize,
+    },
+    /// Stop following the command.
+    AbandonCommand,
+    /// Send the answer to the passphrase prompt of a stage over the console.
+    AnswerPrompt {
+        /// The stage.
+        stage: usize,
+    },
+    /// Press the power button (QMP `system_powerdown`): answers `GuestShutDown`.
+    PowerDown,
+    /// End QEMU: answers `QemuEnded`.
+    EndQemu(EndMode),
+    /// Check that the locks on the images are free: answers `ImagesReleased` or `ImageLocked`.
+    CheckRelease,
+    /// Stop the guest where it is (QMP `stop`, then `query-status`): answers `StatusObserved`.
+    StopGuest,
+    /// Save the guest's last state: answers `Captured`.
+    Capture,
+    /// Append to the trace.
+    Record(Record),
+}
+
+/// What a machine boots.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum BootFrom {
+    /// The image under test.
+    Image,
+    /// The target disk, with the image detached.
+    TargetDisk,
+}
+
+/// How QEMU is ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum EndMode {
+    /// QMP `quit`, then SIGTERM, then SIGKILL, each with its deadline.
+    Ladder,
+    /// SIGKILL at once.
+    Kill,
+}

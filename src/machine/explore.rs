@@ -1,0 +1,133 @@
+//! A walk through everything the machine can do: every reached configuration, every representative event.
+//!
+//! The walk is what `state-diagrams/` is made from, and what the tests assert their properties on: the picture is
+//! proven, not drawn.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crate::machine::record::Record;
+use crate::machine::specimen::representative_events;
+use crate::machine::{Class, DeadlineKind, Effect, Machine, State};
+use crate::plan::Plan;
+
+/// One way from a state to another.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Edge {
+    /// The state before.
+    pub from: State,
+    /// The state after.
+    pub to: State,
+    /// The event that decides it.
+    pub event: &'static str,
+    /// True if a second signal confirms it.
+    pub confirmed: bool,
+}
+
+/// A configuration of the machine, without what does not change its behaviour: instants, texts, large counts.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Configuration(String);
+
+/// What the walk found.
+#[derive(Debug, Default)]
+pub struct Exploration {
+    /// Every edge.
+    pub edges: BTreeSet<Edge>,
+    /// Which deadlines are armed in each state, over all configurations.
+    pub deadlines: BTreeMap<State, BTreeSet<DeadlineKind>>,
+    /// How many configurations were reached.
+    pub configurations: usize,
+    /// One machine for each configuration.
+    pub machines: Vec<Machine>,
+}
+
+/// Walks the machine of one plan.
+pub fn explore(plan: &Arc<Plan>, hold: Duration, origin: Instant) -> Exploration {
+    let mut found = Exploration::default();
+    let mut seen = BTreeSet::new();
+    let mut queue = VecDeque::new();
+    let mut first = Machine::new(plan.clone(), hold);
+    first.start(origin);
+    queue.push_back((first, origin));
+    while let Some((machine, now)) = queue.pop_front() {
+        if !seen.insert(configuration(&machine)) {
+            continue;
+        }
+        let armed = found.deadlines.entry(machine.state()).or_default();
+        armed.extend(machine.deadlines().iter().map(|deadline| deadline.kind));
+        // One second between events, so that two resets are two resets.
+        let now = now + Duration::from_secs(1);
+        for event in representative_events(&machine) {
+            let mut next = machine.clone();
+            let effects = next.handle(now, &event);
+            found.edges.extend(effects.iter().filter_map(edge));
+            queue.push_back((next, now));
+        }
+        found.machines.push(machine);
+    }
+    found.configurations = seen.len();
+    found
+}
+
+fn edge(effect: &Effect) -> Option<Edge> {
+    let Effect::Record(Record::Transition {
+        from,
+        to,
+        event,
+        confirmed_by,
+        ..
+    }) = effect
+    else {
+        return None;
+    };
+    Some(Edge {
+        from: *from,
+        to: *to,
+        event,
+        confirmed: confirmed_by.is_some(),
+    })
+}
+
+/// What of a machine decides its behaviour from here on.
+fn configuration(machine: &Machine) -> Configuration {
+    let gate = machine.gate();
+    let state = machine.state();
+    let verdict = machine.verdict();
+    let cancelled = verdict.is_some_and(|verdict| verdict.class == Class::Cancelled);
+    let armed: BTreeSet<_> = machine.deadlines().iter().map(|deadline| deadline.kind).collect();
+    let common = format!("{state:?} {} {armed:?} {cancelled} {}", gate.stage, gate.kill);
+    if verdict.is_some() {
+        return Configuration(common);
+    }
+    let (boot, ssh, command) = (&gate.boot, &gate.boot.ssh, &gate.command);
+    let marks = [
+        boot.spoke || boot.kernel_seen,
+        boot.kernel_seen,
+        boot.kernel_since_reset,
+        boot.marker_seen,
+        boot.login_prompt,
+        boot.passphrase_asked,
+        boot.target_confirmed,
+        boot.pending.is_some(),
+    ];
+    let ssh = (
+        ssh.answered,
+        ssh.stable,
+        ssh.flaps.min(1),
+        ssh.last_logged_in,
+        ssh.rejected_in_a_row,
+        ssh.not_ssh_in_a_row,
+    );
+    let command = (
+        &command.pass_seen,
+        command.ended.as_ref().map(|(exit, _)| exit.clone()),
+        command.suspect.is_some(),
+        command.lost,
+    );
+    let lost = gate.qmp_lost.is_some();
+    Configuration(format!(
+        "{common} {marks:?} {} {} {ssh:?} {command:?} {lost}",
+        boot.resets, boot.kernel_resets
+    ))
+}

@@ -1,0 +1,157 @@
+//! The verdict is a failure: Stopping, Capturing, Held, Discarding, Finished.
+
+use std::time::Duration;
+
+use statig::Outcome::{Handled, Super};
+
+use crate::machine::effect::EndMode;
+use crate::machine::gate::{Gate, Outbox, Reason, Step};
+use crate::machine::{Class, DeadlineKind, Effect, Event, Mark, Sighting, State};
+use crate::plan::FailurePolicy;
+
+/// A cancelled run must be gone within 5 s, so its capture gets less time.
+const CANCELLED_STOP: Duration = Duration::from_secs(1);
+const CANCELLED_CAPTURE: Duration = Duration::from_millis(1500);
+
+impl Gate {
+    fn cancelled(&self) -> bool {
+        self.verdict
+            .as_ref()
+            .is_some_and(|verdict| verdict.class == Class::Cancelled)
+    }
+
+    fn arm_shorter_if_cancelled(&mut self, out: &Outbox, kind: DeadlineKind, shorter: Duration) {
+        let limit = if self.cancelled() { shorter } else { kind.fixed_limit() };
+        self.arm(out, kind, limit);
+    }
+
+    pub(super) fn enter_stopping(&mut self, out: &mut Outbox) {
+        self.arm_shorter_if_cancelled(out, DeadlineKind::Stop, CANCELLED_STOP);
+        out.ask(Effect::StopGuest);
+    }
+
+    pub(super) fn stopping(&mut self, event: &Event, out: &mut Outbox) -> Step {
+        match event {
+            Event::StatusObserved(status) => {
+                let by = format!("query-status: {}", status.as_str());
+                self.confirm_verdict(by.clone());
+                self.go(out, State::Capturing, Reason::event("guest-stopped").confirmed(by))
+            }
+            Event::DeadlinePassed(DeadlineKind::Stop) => {
+                self.go(out, State::Discarding, Reason::event("deadline-stop"))
+            }
+            _ => Super,
+        }
+    }
+
+    pub(super) fn enter_capturing(&mut self, out: &mut Outbox) {
+        self.arm_shorter_if_cancelled(out, DeadlineKind::Capture, CANCELLED_CAPTURE);
+        out.ask(Effect::Capture);
+    }
+
+    pub(super) fn capturing(&mut self, event: &Event, out: &mut Outbox) -> Step {
+        match event {
+            Event::Captured { missing } => {
+                let mut reason = Reason::event("captured");
+                if !missing.is_empty() {
+                    reason = reason.detail(format!("without {}", missing.join(", ")));
+                }
+                let hold = self.plan.on_failure == Some(FailurePolicy::Hold) && !self.hold.is_zero();
+                let to = if hold && !self.cancelled() {
+                    State::Held
+                } else {
+                    State::Discarding
+                };
+                self.go(out, to, reason)
+            }
+            Event::DeadlinePassed(DeadlineKind::Capture) => {
+                self.go(out, State::Discarding, Reason::event("deadline-capture"))
+            }
+            _ => Super,
+        }
+    }
+
+    pub(super) fn enter_held(&mut self, out: &mut Outbox) {
+        let hold = self.hold;
+        self.arm(out, DeadlineKind::Hold, hold);
+    }
+
+    pub(super) fn held(&mut self, event: &Event, out: &mut Outbox) -> Step {
+        match event {
+            Event::DeadlinePassed(DeadlineKind::Hold) => {
+                self.go(out, State::Discarding, Reason::event("deadline-hold"))
+            }
+            _ => Super,
+        }
+    }
+
+    pub(super) fn enter_discarding(&mut self, out: &mut Outbox) {
+        self.arm_fixed(out, DeadlineKind::Discard);
+        let mode = if self.kill { EndMode::Kill } else { EndMode::Ladder };
+        out.ask(Effect::EndQemu(mode));
+    }
+
+    pub(super) fn discarding(&mut self, event: &Event, out: &mut Outbox) -> Step {
+        match event {
+            Event::QemuEnded(_) => self.go(out, State::Finished, Reason::event("qemu-ended")),
+            Event::DeadlinePassed(DeadlineKind::Discard) => {
+                self.remark("QEMU was still there when the run ended: `bootgate reap` ends it");
+                self.go(out, State::Finished, Reason::event("deadline-discard"))
+            }
+            Event::CancelRequested { .. } => {
+                out.ask(Effect::EndQemu(EndMode::Kill));
+                Handled
+            }
+            Event::QmpLost { .. } | Event::QmpSilent { .. } => Handled,
+            _ => Super,
+        }
+    }
+
+    /// What all failing states answer: the verdict stands, the rest can only agree with it or end it sooner.
+    pub(super) fn failing(&mut self, event: &Event, out: &mut Outbox) -> Step {
+        match event {
+            Event::CancelRequested { signal } => {
+                self.kill = true;
+                let reason = Reason::event("cancelled-again").detail(signal.name());
+                self.go(out, State::Discarding, reason)
+            }
+            Event::QemuEnded(_) => self.go(out, State::Discarding, Reason::event("qemu-ended")),
+            Event::QmpLost { .. } | Event::QmpSilent { .. } => {
+                self.go(out, State::Discarding, Reason::event("qmp-gone"))
+            }
+            Event::GuestPanicked => {
+                self.corroborate("kernel-panic", "QMP GUEST_PANICKED");
+                Handled
+            }
+            Event::GuestShutDown { .. } => {
+                self.corroborate("guest-powered-off", "QMP SHUTDOWN");
+                Handled
+            }
+            Event::ConsoleMatched(Sighting {
+                mark: Mark::Rule(rule), ..
+            }) => {
+                self.corroborate(&rule.cause.clone(), &format!("console rule `{}`", rule.id));
+                Handled
+            }
+            _ => Super,
+        }
+    }
+
+    fn corroborate(&mut self, cause: &str, signal: &str) {
+        if self.verdict.as_ref().is_some_and(|verdict| verdict.cause == cause) {
+            self.confirm_verdict(signal.to_owned());
+        }
+    }
+
+    fn confirm_verdict(&mut self, by: String) {
+        if let Some(verdict) = &mut self.verdict
+            && !verdict.confirmed_by.contains(&by)
+        {
+            verdict.confirmed_by.push(by);
+        }
+    }
+
+    pub(super) fn enter_finished(&mut self, _out: &mut Outbox) {
+        self.deadlines = crate::machine::Deadlines::default();
+    }
+}

@@ -1,0 +1,309 @@
+//! What the machine knows beside its state, and the few moves that every handler is built from.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use statig::Outcome;
+
+use crate::machine::record::{EvidenceRef, Record, StageOutcome, StageReport};
+use crate::machine::{Cause, DeadlineKind, Deadlines, Effect, State, Verdict};
+use crate::plan::{Evidence, Plan, StageKind, StagePlan, VmUse};
+
+/// What a handler answers.
+pub(super) type Step = Outcome<State>;
+
+/// Where handlers leave their requests. Records come before other effects, so that the trace names a transition
+/// before anything is done about it.
+#[derive(Debug)]
+pub(super) struct Outbox {
+    pub(super) now: Instant,
+    pub(super) records: Vec<Record>,
+    pub(super) effects: Vec<Effect>,
+}
+
+impl Outbox {
+    pub(super) fn new(now: Instant) -> Self {
+        Self {
+            now,
+            records: Vec::new(),
+            effects: Vec::new(),
+        }
+    }
+
+    pub(super) fn ask(&mut self, effect: Effect) {
+        self.effects.push(effect);
+    }
+
+    /// Something worth knowing that changes no state.
+    pub(super) fn note(
+        &mut self,
+        state: State,
+        what: &'static str,
+        detail: impl Into<String>,
+        evidence: Option<&EvidenceRef>,
+    ) {
+        self.records.push(Record::Note {
+            state,
+            what,
+            detail: detail.into(),
+            evidence: evidence.cloned(),
+        });
+    }
+}
+
+/// Why a transition happens: the event, the signal that confirms it, and where the evidence lies.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Reason {
+    pub(super) event: &'static str,
+    pub(super) confirmed_by: Option<String>,
+    pub(super) detail: String,
+    pub(super) evidence: Option<EvidenceRef>,
+}
+
+impl Reason {
+    pub(super) fn event(event: &'static str) -> Self {
+        Self {
+            event,
+            ..Self::default()
+        }
+    }
+
+    pub(super) fn confirmed(mut self, by: impl Into<String>) -> Self {
+        self.confirmed_by = Some(by.into());
+        self
+    }
+
+    pub(super) fn detail(mut self, detail: impl Into<String>) -> Self {
+        self.detail = detail.into();
+        self
+    }
+
+    pub(super) fn evidence(mut self, evidence: &EvidenceRef) -> Self {
+        self.evidence = Some(evidence.clone());
+        self
+    }
+}
+
+/// What is known of the machine that runs now. Forgotten when the next one is started.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct BootFacts {
+    pub(super) spoke: bool,
+    pub(super) kernel_seen: bool,
+    pub(super) kernel_since_reset: bool,
+    pub(super) marker_seen: bool,
+    pub(super) resets: u32,
+    pub(super) kernel_resets: u32,
+    pub(super) last_reset: Option<Instant>,
+    pub(super) login_prompt: bool,
+    pub(super) passphrase_asked: bool,
+    pub(super) target_confirmed: bool,
+    pub(super) ssh: SshFacts,
+    /// A sighting that waits for `query-status` to confirm that the guest runs.
+    pub(super) pending: Option<EvidenceRef>,
+}
+
+/// What is known of SSH in this boot.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct SshFacts {
+    pub(super) answered: bool,
+    pub(super) stable: bool,
+    pub(super) last_logged_in: bool,
+    pub(super) flaps: u32,
+    pub(super) rejected_in_a_row: u32,
+    pub(super) not_ssh_in_a_row: u32,
+    pub(super) no_answer: u32,
+}
+
+/// What is known of the stage's command.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(super) struct CommandFacts {
+    pub(super) pass_seen: Vec<bool>,
+    pub(super) ended: Option<(crate::machine::CommandExit, EvidenceRef)>,
+    /// The last rule that matched the output without being fatal: the likely cause if the command fails.
+    pub(super) suspect: Option<(crate::machine::RuleFacts, EvidenceRef)>,
+    pub(super) lost: bool,
+}
+
+/// The gate's memory: shared by all states.
+#[derive(Debug, Clone)]
+pub(super) struct Gate {
+    pub(super) plan: Arc<Plan>,
+    pub(super) hold: Duration,
+    pub(super) stage: usize,
+    pub(super) reports: Vec<StageReport>,
+    pub(super) scale_percent: u32,
+    pub(super) deadlines: Deadlines,
+    pub(super) boot: BootFacts,
+    pub(super) command: CommandFacts,
+    pub(super) reason: Option<(Reason, Option<(DeadlineKind, Duration)>)>,
+    pub(super) verdict: Option<Verdict>,
+    pub(super) qmp_lost: Option<String>,
+    pub(super) kill: bool,
+    /// The leaf state, for handlers of superstates.
+    pub(super) current: State,
+}
+
+impl Gate {
+    pub(super) fn new(plan: Arc<Plan>, hold: Duration) -> Self {
+        let reports = plan.stages.iter().map(|_| StageReport::default()).collect();
+        Self {
+            plan,
+            hold,
+            stage: 0,
+            reports,
+            scale_percent: 100,
+            deadlines: Deadlines::default(),
+            boot: BootFacts::default(),
+            command: CommandFacts::default(),
+            reason: None,
+            verdict: None,
+            qmp_lost: None,
+            kill: false,
+            current: State::Preparing,
+        }
+    }
+
+    /// The leaf state.
+    pub(super) fn place(&self) -> State {
+        self.current
+    }
+
+    /// The current stage.
+    pub(super) fn plan_stage(&self) -> &StagePlan {
+        &self.plan.stages[self.stage]
+    }
+
+    pub(super) fn boots_installed(&self) -> bool {
+        matches!(self.plan_stage().kind, StageKind::InstalledBoot { .. })
+    }
+
+    /// Goes to another state, for a reason that the trace will tell.
+    pub(super) fn go(&mut self, out: &Outbox, to: State, reason: Reason) -> Step {
+        let closest = self.deadlines.closest(out.now);
+        self.reason = Some((reason, closest));
+        Outcome::Transition(to)
+    }
+
+    /// Arms a deadline; a guest-facing one is scaled by the accelerator's speed. It warns after three quarters.
+    pub(super) fn arm(&mut self, out: &Outbox, kind: DeadlineKind, limit: Duration) {
+        let limit = self.scaled(kind, limit);
+        self.deadlines.arm(kind, out.now, limit, limit * 3 / 4);
+    }
+
+    /// Arms a deadline whose limit no gate file sets.
+    pub(super) fn arm_fixed(&mut self, out: &Outbox, kind: DeadlineKind) {
+        self.arm(out, kind, kind.fixed_limit());
+    }
+
+    fn scaled(&self, kind: DeadlineKind, limit: Duration) -> Duration {
+        if kind.faces_guest() {
+            limit * self.scale_percent / 100
+        } else {
+            limit
+        }
+    }
+
+    pub(super) fn arm_stage(&mut self, out: &Outbox) {
+        let (timeout, warn_after) = (self.plan_stage().timeout, self.plan_stage().warn_after);
+        let limit = self.scaled(DeadlineKind::Stage, timeout);
+        let warn_after = self.scaled(DeadlineKind::Stage, warn_after);
+        self.deadlines.arm(DeadlineKind::Stage, out.now, limit, warn_after);
+    }
+
+    /// Remembers the highest level of evidence of the stage.
+    pub(super) fn reach(&mut self, level: Evidence) {
+        let reached = &mut self.reports[self.stage].reached;
+        *reached = (*reached).max(Some(level));
+    }
+
+    pub(super) fn remark(&mut self, remark: impl Into<String>) {
+        let remark = remark.into();
+        let remarks = &mut self.reports[self.stage].remarks;
+        if !remarks.contains(&remark) {
+            remarks.push(remark);
+        }
+    }
+
+    pub(super) fn begin_stage(&mut self, out: &mut Outbox, stage: usize) {
+        self.stage = stage;
+        self.reports[stage].began = Some(out.now);
+        self.command = CommandFacts::default();
+        out.records.push(Record::StageBegan { stage });
+    }
+
+    /// The stage's claim is proved: on to the next stage, or to the end.
+    pub(super) fn complete_stage(&mut self, out: &mut Outbox, reason: Reason) -> Step {
+        self.deadlines.disarm(DeadlineKind::Stage);
+        self.end_stage(out, StageOutcome::Passed);
+        let next = self.stage + 1;
+        let Some(next_stage) = self.plan.stages.get(next) else {
+            let clean = self.plan.disks.iter().any(|disk| disk.keep);
+            return self.go(out, if clean { State::PoweringDown } else { State::Exiting }, reason);
+        };
+        if next_stage.vm == VmUse::Fresh {
+            return self.go(out, State::PoweringDown, reason);
+        }
+        let reached = self.reports[self.stage].reached;
+        self.begin_stage(out, next);
+        self.reports[next].reached = reached;
+        self.arm_stage(out);
+        let to = if self.boot.ssh.stable {
+            State::SshStable
+        } else {
+            State::MarkerSeen
+        };
+        self.go(out, to, reason)
+    }
+
+    pub(super) fn end_stage(&mut self, out: &mut Outbox, outcome: StageOutcome) {
+        let report = &mut self.reports[self.stage];
+        if report.ended.is_some() {
+            return;
+        }
+        report.outcome = outcome;
+        report.ended = Some(out.now);
+        let (stage, reached) = (self.stage, report.reached);
+        out.records.push(Record::StageEnded {
+            stage,
+            outcome,
+            reached,
+        });
+    }
+
+    /// Decides a failure that the machine knows, and stops the guest where it is.
+    pub(super) fn fail(&mut self, out: &mut Outbox, state: State, cause: Cause, reason: Reason) -> Step {
+        self.decide(
+            out,
+            Verdict::of(cause, reason.detail.clone(), self.stage, state),
+            &reason,
+        );
+        self.go(out, State::Stopping, reason)
+    }
+
+    /// Decides a failure after which QEMU can't be asked anything any more.
+    pub(super) fn fail_dead(&mut self, out: &mut Outbox, state: State, cause: Cause, reason: Reason) -> Step {
+        self.decide(
+            out,
+            Verdict::of(cause, reason.detail.clone(), self.stage, state),
+            &reason,
+        );
+        self.go(out, State::Discarding, reason)
+    }
+
+    /// Makes a verdict final, unless one is: the first cause wins, later signals only confirm it.
+    pub(super) fn decide(&mut self, out: &mut Outbox, mut verdict: Verdict, reason: &Reason) {
+        if self.verdict.is_some() {
+            return;
+        }
+        verdict.evidence.clone_from(&reason.evidence);
+        if let Some(by) = &reason.confirmed_by {
+            verdict.confirmed_by.push(by.clone());
+        }
+        self.deadlines.disarm(DeadlineKind::Stage);
+        if self.reports[self.stage].began.is_some() {
+            self.end_stage(out, StageOutcome::Failed);
+        }
+        out.records.push(Record::Decided(Box::new(verdict.clone())));
+        self.verdict = Some(verdict);
+    }
+}

@@ -1,0 +1,165 @@
+//! The stage's command: Installing, Triaged.
+
+use statig::Outcome::{Handled, Super};
+
+use crate::machine::boot::STATUS_RUNNING;
+use crate::machine::gate::{CommandFacts, Gate, Outbox, Reason, Step};
+use crate::machine::{
+    Cause, CommandExit, DeadlineKind, Effect, Event, EvidenceRef, GuestStatus, RuleFacts, State, Verdict,
+};
+use crate::plan::{Evidence, Pattern, StageKind};
+
+impl Gate {
+    fn command_patterns(&self) -> (&[Pattern], &[Pattern]) {
+        match &self.plan_stage().kind {
+            StageKind::Command { pass, fail, .. } => (pass, fail),
+            StageKind::Boot | StageKind::InstalledBoot { .. } => (&[], &[]),
+        }
+    }
+
+    pub(super) fn enter_installing(&mut self, out: &mut Outbox) {
+        self.command = CommandFacts {
+            pass_seen: vec![false; self.command_patterns().0.len()],
+            ..CommandFacts::default()
+        };
+        self.arm_no_progress(out);
+        out.ask(Effect::RunCommand { stage: self.stage });
+    }
+
+    fn arm_no_progress(&mut self, out: &Outbox) {
+        if let StageKind::Command { no_progress, .. } = self.plan_stage().kind {
+            self.arm(out, DeadlineKind::NoProgress, no_progress);
+        }
+    }
+
+    pub(super) fn installing(&mut self, event: &Event, out: &mut Outbox) -> Step {
+        const STATE: State = State::Installing;
+        match event {
+            Event::CommandStarted => {
+                out.note(STATE, "command-started", "the command runs detached in the guest", None);
+                Handled
+            }
+            Event::CommandProgressed => {
+                self.arm_no_progress(out);
+                Handled
+            }
+            Event::PassLineSeen { pattern, evidence } => {
+                if let Some(seen) = self.command.pass_seen.get_mut(*pattern)
+                    && !std::mem::replace(seen, true)
+                {
+                    let detail = self.command_patterns().0[*pattern].to_string();
+                    out.note(STATE, "pass-line-seen", detail, Some(evidence));
+                }
+                Handled
+            }
+            Event::FailLineSeen { pattern, evidence } => {
+                let detail = self.command_patterns().1.get(*pattern).map(ToString::to_string);
+                let reason = Reason::event("fail-line-seen")
+                    .detail(detail.unwrap_or_default())
+                    .evidence(evidence);
+                self.fail(out, STATE, Cause::ForbiddenLine, reason)
+            }
+            Event::OutputRuleMatched { rule, evidence } => self.on_output_rule(rule, evidence, out),
+            Event::ConnectionLost => {
+                self.command.lost = true;
+                let detail = "the command goes on in the guest; trying to pick it up again";
+                out.note(STATE, "connection-lost", detail, None);
+                Handled
+            }
+            Event::CommandReattached => {
+                self.command.lost = false;
+                out.note(STATE, "command-reattached", "no output was lost", None);
+                Handled
+            }
+            Event::CommandEnded { exit, evidence } => {
+                self.command.ended = Some((exit.clone(), evidence.clone()));
+                let detail = match exit {
+                    CommandExit::Status(status) => format!("exit status {status}"),
+                    CommandExit::Signal(name) => format!("killed by {name}"),
+                };
+                let reason = Reason::event("command-ended").detail(detail).evidence(evidence);
+                self.go(out, State::Triaged, reason)
+            }
+            Event::CommandUnreachable { detail } => {
+                let reason = Reason::event("command-unreachable").detail(detail);
+                self.fail(out, STATE, Cause::CommandUnreachable, reason)
+            }
+            Event::DeadlinePassed(DeadlineKind::NoProgress) => self.no_progress(out),
+            Event::DeadlinePassed(DeadlineKind::Stage) => {
+                let reason = Reason::event("deadline-stage");
+                self.fail(out, STATE, Cause::CommandTimeout, reason)
+            }
+            _ => Super,
+        }
+    }
+
+    fn no_progress(&mut self, out: &mut Outbox) -> Step {
+        let reason = Reason::event("deadline-no-progress");
+        if self.command.lost {
+            let reason = reason.detail("the connection under the command did not come back");
+            return self.fail(out, State::Installing, Cause::CommandUnreachable, reason);
+        }
+        self.fail(out, State::Installing, Cause::CommandSilent, reason)
+    }
+
+    fn on_output_rule(&mut self, rule: &RuleFacts, evidence: &EvidenceRef, out: &mut Outbox) -> Step {
+        if rule.fatal {
+            let reason = Reason::event("output-rule").detail(&rule.title).evidence(evidence);
+            let verdict = Verdict::of_rule(rule, self.stage, State::Installing);
+            self.decide(out, verdict, &reason);
+            return self.go(out, State::Stopping, reason);
+        }
+        out.note(State::Installing, "output-rule", &rule.title, Some(evidence));
+        self.command.suspect = Some((rule.clone(), evidence.clone()));
+        Handled
+    }
+
+    pub(super) fn enter_triaged(&mut self, out: &mut Outbox) {
+        self.arm_fixed(out, DeadlineKind::Confirm);
+        out.ask(Effect::QueryStatus);
+    }
+
+    pub(super) fn triaged(&mut self, event: &Event, out: &mut Outbox) -> Step {
+        match event {
+            Event::StatusObserved(GuestStatus::Running) => self.classify(out),
+            Event::DeadlinePassed(DeadlineKind::Stage) => {
+                let reason = Reason::event("deadline-stage");
+                self.fail(out, State::Triaged, Cause::CommandTimeout, reason)
+            }
+            _ => Super,
+        }
+    }
+
+    /// The outcome of the command: a status of 0 and every line that the stage asks for, or a failure with its cause.
+    fn classify(&mut self, out: &mut Outbox) -> Step {
+        const STATE: State = State::Triaged;
+        let Some((exit, evidence)) = self.command.ended.clone() else {
+            return self.fail(out, STATE, Cause::Internal, Reason::event("no-exit-status"));
+        };
+        let reason = Reason::event("outcome-classified")
+            .confirmed(STATUS_RUNNING)
+            .evidence(&evidence);
+        match exit {
+            CommandExit::Status(0) => {
+                let missing = self.command.pass_seen.iter().position(|seen| !seen);
+                if let Some(index) = missing {
+                    let detail = format!("{} never appeared", self.command_patterns().0[index]);
+                    return self.fail(out, STATE, Cause::ExpectedLineMissing, reason.detail(detail));
+                }
+                self.reach(Evidence::Installed);
+                self.complete_stage(out, reason.detail("clean"))
+            }
+            CommandExit::Status(status) => {
+                if let Some((rule, evidence)) = self.command.suspect.take() {
+                    let detail = format!("{} (exit status {status})", rule.title);
+                    let reason = reason.detail(detail).evidence(&evidence);
+                    self.decide(out, Verdict::of_rule(&rule, self.stage, STATE), &reason);
+                    return self.go(out, State::Stopping, reason);
+                }
+                let reason = reason.detail(format!("exit status {status}"));
+                self.fail(out, STATE, Cause::CommandFailed, reason)
+            }
+            CommandExit::Signal(name) => self.fail(out, STATE, Cause::CommandKilled, reason.detail(name)),
+        }
+    }
+}

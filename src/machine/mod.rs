@@ -1,0 +1,40 @@
+//! The gate as one hierarchical state machine: pure, cloneable, driven by events and answering with effects.
+//!
+//! Read [`State`] for the states, [`Event`] for what can happen, [`Effect`] for what the machine asks the driver to
+//! do, and [`Machine`] for how they meet. Nothing here reads a clock, waits, or performs I/O.
+
+mod api;
+mod boot;
+mod cause;
+mod deadline;
+mod diagram;
+mod effect;
+mod event;
+mod explore;
+mod failing;
+mod gate;
+mod handover;
+mod hierarchy;
+mod install;
+mod installed;
+mod record;
+mod run;
+mod specimen;
+mod ssh;
+mod state;
+mod verdict;
+
+pub use api::Machine;
+pub use cause::Cause;
+pub use deadline::{Armed, DeadlineKind, Deadlines};
+pub use diagram::{deadlines_csv, mermaid, transitions_csv, walk};
+pub use effect::{BootFrom, Effect, EndMode};
+pub use event::{
+    CommandExit, Event, GuestStatus, IdentityFault, Mark, ProbeClass, ProcessEnd, RuleFacts, Sighting, SshStability,
+    StopSignal,
+};
+pub use explore::{Configuration, Edge, Exploration, explore};
+pub use record::{EvidenceRef, Record, StageOutcome, StageReport};
+pub use specimen::{representative_events, representative_plan};
+pub use state::{State, Superstate};
+pub use verdict::{Class, Verdict};

@@ -1,0 +1,269 @@
+//! One of everything: the events and the plans that the walk is made with.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::machine::event::{
+    CommandExit, GuestStatus, IdentityFault, Mark, ProbeClass, ProcessEnd, RuleFacts, Sighting, SshStability,
+    StopSignal,
+};
+use crate::machine::record::EvidenceRef;
+use crate::machine::{Cause, Class, Event, Machine};
+use crate::plan::{
+    Accelerator, Arch, Attachment, ConsolePlan, DiskCache, DiskFormat, DiskPlan, Evidence, FailurePolicy, Firmware,
+    ImagePlan, ImageSource, MachinePlan, MarkerPlan, Network, Pattern, Plan, Prompt, Secret, SecretSource, SshPlan,
+    StageKind, StagePlan, VmUse,
+};
+use crate::units::{ByteSize, GIB};
+
+/// One event of every kind that means something of its own, and every deadline that is armed.
+pub fn representative_events(machine: &Machine) -> Vec<Event> {
+    let mut events = fixed_events();
+    for armed in machine.deadlines().iter() {
+        events.push(Event::DeadlineNear(armed.kind));
+        events.push(Event::DeadlinePassed(armed.kind));
+    }
+    events
+}
+
+fn rule(fatal: bool) -> RuleFacts {
+    RuleFacts {
+        id: "rule".to_owned(),
+        cause: "rule-cause".to_owned(),
+        class: Class::Failed,
+        title: "A rule.".to_owned(),
+        remedy: "Mend it.".to_owned(),
+        fatal,
+    }
+}
+
+fn fixed_events() -> Vec<Event> {
+    let mut events = vec![
+        Event::Prepared {
+            accelerator: "tcg".to_owned(),
+            scale_percent: 100,
+        },
+        Event::PreparationFailed {
+            cause: Cause::Preflight,
+            detail: String::new(),
+        },
+        Event::GuestShutDown {
+            by_guest: true,
+            reason: "guest-shutdown".to_owned(),
+        },
+        Event::GuestReset { by_guest: true },
+        Event::GuestReset { by_guest: false },
+        Event::GuestPanicked,
+        Event::GuestStopped,
+        Event::QmpLost { detail: String::new() },
+        Event::ConsoleSpoke,
+        Event::SshBecameStable(SshStability {
+            logins: 3,
+            window: Duration::from_secs(2),
+        }),
+        Event::SshIdentityFault(IdentityFault::HostKeyChanged(String::new())),
+        Event::SshIdentityFault(IdentityFault::WrongMachine(String::new())),
+        Event::SshIdentityFault(IdentityFault::HostKeyCopied(String::new())),
+        Event::CommandStarted,
+        Event::CommandProgressed,
+        Event::ConnectionLost,
+        Event::CommandReattached,
+        Event::CommandUnreachable { detail: String::new() },
+        Event::ImagesReleased,
+        Event::ImageLocked { detail: String::new() },
+        Event::Captured { missing: Vec::new() },
+        Event::HostStalled {
+            gap: Duration::from_secs(5),
+        },
+    ];
+    events.extend(command_events());
+    events.extend(machine_events());
+    events.extend(sighting_events());
+    let signals = [StopSignal::Interrupt, StopSignal::Terminate, StopSignal::HangUp];
+    events.extend(signals.map(|signal| Event::CancelRequested { signal }));
+    events
+}
+
+fn command_events() -> Vec<Event> {
+    let evidence = EvidenceRef::file("command.log");
+    let pattern = 0;
+    let mut events = Vec::from([
+        Event::PassLineSeen {
+            pattern,
+            evidence: evidence.clone(),
+        },
+        Event::FailLineSeen {
+            pattern,
+            evidence: evidence.clone(),
+        },
+    ]);
+    for fatal in [true, false] {
+        let evidence = evidence.clone();
+        events.push(Event::OutputRuleMatched {
+            rule: rule(fatal),
+            evidence,
+        });
+        let node = "disk".to_owned();
+        events.push(Event::BlockIoFailed { node, no_space: fatal });
+        events.push(Event::QmpSilent {
+            stopped_by_signal: fatal,
+        });
+    }
+    let killed = CommandExit::Signal("SIGKILL".to_owned());
+    for exit in [CommandExit::Status(0), CommandExit::Status(1), killed] {
+        let evidence = evidence.clone();
+        events.push(Event::CommandEnded { exit, evidence });
+    }
+    events
+}
+
+fn machine_events() -> Vec<Event> {
+    let statuses = [
+        GuestStatus::Running,
+        GuestStatus::Shutdown,
+        GuestStatus::Panicked,
+        GuestStatus::IoError,
+        GuestStatus::InternalError,
+        GuestStatus::Paused,
+    ];
+    let mut events: Vec<_> = statuses.map(Event::StatusObserved).into();
+    let out_of_memory = Some("the cgroup's oom_kill count rose".to_owned());
+    let name = "SIGKILL".to_owned();
+    let ends = [
+        ProcessEnd::Exited { code: 1 },
+        ProcessEnd::Signalled {
+            signal: 9,
+            name: name.clone(),
+            out_of_memory: None,
+        },
+        ProcessEnd::Signalled {
+            signal: 9,
+            name,
+            out_of_memory,
+        },
+        ProcessEnd::NeverStarted,
+    ];
+    events.extend(ends.map(Event::QemuEnded));
+    let classes = [
+        ProbeClass::NoAnswer,
+        ProbeClass::NotSsh,
+        ProbeClass::Broken,
+        ProbeClass::AuthRejected,
+        ProbeClass::LoggedIn,
+    ];
+    events.extend(classes.map(Event::SshProbed));
+    events
+}
+
+fn sighting_events() -> Vec<Event> {
+    let marks = [
+        Mark::Kernel,
+        Mark::Userspace,
+        Mark::Marker("live".to_owned()),
+        Mark::LoginPrompt,
+        Mark::UnlockPrompt,
+        Mark::Target,
+        Mark::Forbidden("BUG:".to_owned()),
+        Mark::Rule(rule(true)),
+        Mark::Rule(rule(false)),
+    ];
+    let sighting = |mark| Sighting {
+        mark,
+        evidence: EvidenceRef::file("serial.log"),
+    };
+    marks.map(|mark| Event::ConsoleMatched(sighting(mark))).into()
+}
+
+fn stage(name: &str, kind: StageKind, vm: VmUse, claims: Evidence) -> StagePlan {
+    StagePlan {
+        name: name.to_owned(),
+        kind,
+        vm,
+        memory: None,
+        cpus: None,
+        timeout: Duration::from_secs(600),
+        warn_after: Duration::from_secs(360),
+        claims,
+    }
+}
+
+/// A plan that uses every kind of stage. With `encrypted`, the installed disk asks for a passphrase and a login must
+/// confirm the target; without it, the first stage claims no more than the marker and the failed machine is held.
+pub fn representative_plan(encrypted: bool) -> Plan {
+    let command = StageKind::Command {
+        uploads: Vec::new(),
+        command: "install".to_owned(),
+        pass: vec![Pattern::Text("done".to_owned())],
+        fail: vec![Pattern::Text("fatal".to_owned())],
+        no_progress: Duration::from_secs(120),
+    };
+    let installed = StageKind::InstalledBoot {
+        target: Pattern::Text("Reached target graphical.target".to_owned()),
+        unlock: encrypted.then(|| Prompt {
+            pattern: Pattern::Text("passphrase".to_owned()),
+            answer: SecretSource::Inline(Secret::new("secret".to_owned())),
+        }),
+        login_settle: Duration::from_secs(20),
+        verify_ssh: encrypted,
+    };
+    let first_claim = if encrypted { Evidence::Login } else { Evidence::Marker };
+    Plan {
+        gate: "representative".to_owned(),
+        file: PathBuf::from("representative.toml"),
+        image: ImagePlan {
+            source: ImageSource::Iso(PathBuf::from("live.iso")),
+            attach: Attachment::Cd,
+            sha256: None,
+            production: None,
+        },
+        machine: MachinePlan {
+            arch: Arch::X86_64,
+            firmware: Firmware::Uefi,
+            cpus: 2,
+            memory: ByteSize(GIB),
+            accelerator: Accelerator::Auto,
+            cpu_model: None,
+            qemu: PathBuf::from("qemu-system-x86_64"),
+            qemu_data: Vec::new(),
+            extra_args: Vec::new(),
+            network: Network::Isolated,
+        },
+        disks: vec![DiskPlan {
+            name: "target".to_owned(),
+            size_bytes: ByteSize(GIB),
+            format: DiskFormat::Raw,
+            cache: DiskCache::Unsafe,
+            target: true,
+            keep: encrypted,
+        }],
+        console: ConsolePlan {
+            markers: vec![MarkerPlan {
+                name: "live".to_owned(),
+                pattern: Pattern::Text("LIVE-READY".to_owned()),
+            }],
+            fail: vec![Pattern::Text("BUG:".to_owned())],
+        },
+        ssh: Some(representative_ssh()),
+        stages: vec![
+            stage("boot-live", StageKind::Boot, VmUse::Fresh, first_claim),
+            stage("export", command.clone(), VmUse::Same, Evidence::Installed),
+            stage("install", command, VmUse::Fresh, Evidence::Installed),
+            stage("installed", installed, VmUse::Fresh, Evidence::Target),
+        ],
+        on_failure: (!encrypted).then_some(FailurePolicy::Hold),
+        timeout_scale: None,
+    }
+}
+
+fn representative_ssh() -> SshPlan {
+    SshPlan {
+        user: "root".to_owned(),
+        password: Some(SecretSource::Inline(Secret::new("secret".to_owned()))),
+        key: None,
+        stable_logins: 3,
+        stable_window: Duration::from_secs(2),
+        appear_within: Duration::from_secs(60),
+        stable_within: Duration::from_secs(90),
+        retry_every: Duration::from_secs(1),
+    }
+}

@@ -1,0 +1,113 @@
+//! The one answer of a run.
+
+use crate::machine::record::EvidenceRef;
+use crate::machine::{Cause, RuleFacts, State};
+
+/// The class of a verdict. Its exit code is in [`crate::exit_code`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Class {
+    /// Every stage's claimed level has positive evidence.
+    Passed,
+    /// The image is at fault.
+    Failed,
+    /// A rule recognised a tracked failure.
+    KnownFailure,
+    /// The host, QEMU or the accelerator is at fault; safe to retry.
+    Infrastructure,
+    /// The image can't be tested this way.
+    Untestable,
+    /// A defect of bootgate.
+    Internal,
+    /// A person or a CI runner stopped the run.
+    Cancelled,
+}
+
+impl Class {
+    /// The name in results and messages.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Passed => "passed",
+            Self::Failed => "failed",
+            Self::KnownFailure => "known-failure",
+            Self::Infrastructure => "infrastructure",
+            Self::Untestable => "untestable",
+            Self::Internal => "internal",
+            Self::Cancelled => "cancelled",
+        }
+    }
+
+    /// What the class means for the reader, as a sentence.
+    pub fn meaning(self) -> &'static str {
+        match self {
+            Self::Passed => "Every stage's claim is proved.",
+            Self::Failed => "The image is at fault.",
+            Self::KnownFailure => "The image fails in a way that is tracked.",
+            Self::Infrastructure => {
+                "The host, QEMU or the accelerator is at fault, not the image; the run may be repeated."
+            }
+            Self::Untestable => "The image can't be tested this way; nothing is known about whether it works.",
+            Self::Internal => "bootgate itself is at fault; nothing is known about the image.",
+            Self::Cancelled => "The run was stopped from outside; nothing is known about the image.",
+        }
+    }
+}
+
+/// The one answer of a run, with its cause and evidence.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Verdict {
+    /// The class.
+    pub class: Class,
+    /// The cause's id, such as `kernel-panic`.
+    pub cause: String,
+    /// The cause as a sentence.
+    pub title: String,
+    /// The particulars of this run.
+    pub detail: String,
+    /// What to do next.
+    pub remedy: String,
+    /// The stage in which it was decided.
+    pub stage: usize,
+    /// The state in which it was decided.
+    pub state: State,
+    /// Where the evidence lies.
+    pub evidence: Option<EvidenceRef>,
+    /// Further signals that agree.
+    pub confirmed_by: Vec<String>,
+    /// The exit code of a cancelled run follows the signal.
+    pub signal: Option<super::StopSignal>,
+}
+
+impl Verdict {
+    /// A verdict whose cause the machine knows.
+    pub fn of(cause: Cause, detail: String, stage: usize, state: State) -> Self {
+        let facts = cause.facts();
+        Self {
+            class: facts.class,
+            cause: facts.id.to_owned(),
+            title: facts.title.to_owned(),
+            detail,
+            remedy: facts.remedy.to_owned(),
+            stage,
+            state,
+            evidence: None,
+            confirmed_by: Vec::new(),
+            signal: None,
+        }
+    }
+
+    /// A verdict whose cause a rule knows.
+    pub fn of_rule(rule: &RuleFacts, stage: usize, state: State) -> Self {
+        Self {
+            class: rule.class,
+            cause: rule.cause.clone(),
+            title: rule.title.clone(),
+            detail: format!("rule `{}` matched", rule.id),
+            remedy: rule.remedy.clone(),
+            stage,
+            state,
+            evidence: None,
+            confirmed_by: Vec::new(),
+            signal: None,
+        }
+    }
+}

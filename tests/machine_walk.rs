@@ -1,0 +1,198 @@
+//! The machine, walked through every reached configuration with every representative event.
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::sync::OnceLock;
+use std::time::{Duration, Instant};
+
+use bootgate::machine::{
+    Class, DeadlineKind, Effect, EndMode, Event, Exploration, Machine, ProcessEnd, Record, State, StopSignal,
+    deadlines_csv, mermaid, representative_events, transitions_csv, walk,
+};
+
+fn walked() -> &'static (Exploration, Instant) {
+    static WALK: OnceLock<(Exploration, Instant)> = OnceLock::new();
+    WALK.get_or_init(|| {
+        let origin = Instant::now();
+        (walk(origin), origin)
+    })
+}
+
+fn later(origin: Instant) -> Instant {
+    origin + Duration::from_secs(3600)
+}
+
+#[test]
+fn every_state_is_reached() {
+    let reached: BTreeSet<_> = walked().0.machines.iter().map(Machine::state).collect();
+    assert_eq!(reached, State::ALL.into_iter().collect());
+}
+
+#[test]
+fn no_state_lacks_a_deadline() {
+    for machine in &walked().0.machines {
+        let armed = machine.deadlines().iter().count();
+        assert!(armed > 0 || machine.state() == State::Finished, "{machine:?}");
+    }
+}
+
+#[test]
+fn every_state_answers_cancel_with_a_cancelled_verdict_or_keeps_the_one_it_has() {
+    let (walk, origin) = walked();
+    for machine in walk.machines.iter().filter(|m| m.state() != State::Finished) {
+        let mut next = machine.clone();
+        let effects = next.handle(
+            later(*origin),
+            &Event::CancelRequested {
+                signal: StopSignal::Interrupt,
+            },
+        );
+        let verdict = next.verdict().expect("a cancelled run has a verdict");
+        match machine.verdict() {
+            Some(before) => assert_eq!(verdict.cause, before.cause),
+            None => assert_eq!(verdict.class, Class::Cancelled),
+        }
+        let ends = matches!(next.state(), State::Stopping | State::Discarding);
+        assert!(ends && !effects.is_empty(), "{machine:?}");
+    }
+}
+
+#[test]
+fn every_state_answers_the_end_of_qemu() {
+    let (walk, origin) = walked();
+    let end = Event::QemuEnded(ProcessEnd::Exited { code: 1 });
+    for machine in &walk.machines {
+        let mut next = machine.clone();
+        next.handle(later(*origin), &end);
+        let expected: &[State] = match machine.state() {
+            State::Preparing => &[State::Preparing],
+            State::Exiting => &[State::Releasing],
+            State::Releasing => &[State::Releasing],
+            State::Discarding | State::Finished => &[State::Finished],
+            _ => &[State::Discarding],
+        };
+        assert!(
+            expected.contains(&next.state()),
+            "{machine:?} went to {:?}",
+            next.state()
+        );
+    }
+}
+
+#[test]
+fn every_state_that_needs_qmp_answers_its_loss() {
+    let (walk, origin) = walked();
+    for machine in &walk.machines {
+        let mut next = machine.clone();
+        next.handle(later(*origin), &Event::QmpLost { detail: String::new() });
+        let no_need = matches!(
+            machine.state(),
+            State::Preparing | State::Exiting | State::Releasing | State::Discarding | State::Finished
+        );
+        let waits_for_the_process = next.deadlines().is_armed(DeadlineKind::QmpGone);
+        assert!(
+            no_need || waits_for_the_process || next.state() == State::Discarding,
+            "{machine:?}"
+        );
+    }
+}
+
+/// Liveness: whatever was reached, time alone brings the run to its end, with a verdict.
+#[test]
+fn deadlines_alone_finish_every_run() {
+    let (walk, _) = walked();
+    for machine in &walk.machines {
+        let mut machine = machine.clone();
+        let mut steps = 0;
+        while let Some(at) = machine.next_deadline() {
+            machine.expire(at);
+            steps += 1;
+            assert!(steps < 40, "no end from {machine:?}");
+        }
+        assert_eq!(machine.state(), State::Finished);
+        assert!(machine.verdict().is_some());
+    }
+}
+
+#[test]
+fn a_run_never_passes_by_time_alone() {
+    let (walk, _) = walked();
+    for machine in walk.machines.iter().filter(|m| m.verdict().is_none()) {
+        let all_done = machine.reports().iter().all(|report| report.ended.is_some());
+        if all_done {
+            continue;
+        }
+        let mut machine = machine.clone();
+        while let Some(at) = machine.next_deadline() {
+            machine.expire(at);
+        }
+        let class = machine.verdict().expect("decided").class;
+        assert_ne!(class, Class::Passed, "{machine:?}");
+    }
+}
+
+#[test]
+fn a_verdict_never_changes_its_class_or_cause() {
+    let (walk, origin) = walked();
+    for machine in walk.machines.iter().filter(|m| m.verdict().is_some()) {
+        let before = machine.verdict().expect("filtered");
+        for event in representative_events(machine) {
+            let mut next = machine.clone();
+            let effects = next.handle(later(*origin), &event);
+            let after = next.verdict().expect("a verdict stays");
+            assert_eq!((&after.cause, after.class), (&before.cause, before.class));
+            let decided_again = effects.iter().any(|e| matches!(e, Effect::Record(Record::Decided(_))));
+            assert!(!decided_again, "{event:?}");
+        }
+    }
+}
+
+#[test]
+fn a_passed_verdict_has_every_claim_proved() {
+    for machine in &walked().0.machines {
+        let Some(verdict) = machine.verdict().filter(|v| v.class == Class::Passed) else {
+            continue;
+        };
+        assert_eq!(verdict.cause, "every-claim-proved");
+        for report in machine.reports() {
+            assert!(report.ended.is_some(), "{report:?}");
+        }
+    }
+}
+
+#[test]
+fn a_second_cancel_kills_at_once() {
+    let (walk, origin) = walked();
+    let cancel = Event::CancelRequested {
+        signal: StopSignal::Interrupt,
+    };
+    for machine in walk.machines.iter().filter(|m| m.state() != State::Finished) {
+        let mut next = machine.clone();
+        next.handle(later(*origin), &cancel);
+        let effects = next.handle(later(*origin), &cancel);
+        assert!(effects.contains(&Effect::EndQemu(EndMode::Kill)), "{machine:?}");
+    }
+}
+
+fn check(name: &str, text: &str) {
+    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+        .join("state-diagrams")
+        .join(name);
+    if std::env::var_os("BOOTGATE_BLESS").is_some() {
+        std::fs::write(&path, text).expect("writable state-diagrams");
+    }
+    let committed = std::fs::read_to_string(&path).unwrap_or_default();
+    assert!(
+        committed == text,
+        "state-diagrams/{name} is not what the machine does; regenerate it with\n  \
+         BOOTGATE_BLESS=1 cargo test --test machine_walk"
+    );
+}
+
+#[test]
+fn state_diagrams_are_up_to_date() {
+    let walk = &walked().0;
+    check("gate.mmd", &mermaid(walk));
+    check("transitions.csv", &transitions_csv(walk));
+    check("deadlines.csv", &deadlines_csv(walk));
+}
