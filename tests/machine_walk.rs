@@ -22,13 +22,27 @@ fn later(origin: Instant) -> Instant {
     origin + Duration::from_secs(3600)
 }
 
+/// One test, so that a runner that gives each test a process of its own walks once.
 #[test]
+fn the_walk_proves_the_machine() {
+    every_state_is_reached();
+    no_state_lacks_a_deadline();
+    every_state_answers_cancel_with_a_cancelled_verdict_or_keeps_the_one_it_has();
+    every_state_answers_the_end_of_qemu();
+    every_state_that_needs_qmp_answers_its_loss();
+    deadlines_alone_finish_every_run();
+    a_run_never_passes_by_time_alone();
+    a_verdict_never_changes_its_class_or_cause();
+    a_passed_verdict_has_every_claim_proved();
+    a_second_cancel_kills_at_once();
+    state_diagrams_are_up_to_date();
+}
+
 fn every_state_is_reached() {
     let reached: BTreeSet<_> = walked().0.machines.iter().map(Machine::state).collect();
     assert_eq!(reached, State::ALL.into_iter().collect());
 }
 
-#[test]
 fn no_state_lacks_a_deadline() {
     for machine in &walked().0.machines {
         let armed = machine.deadlines().iter().count();
@@ -36,7 +50,6 @@ fn no_state_lacks_a_deadline() {
     }
 }
 
-#[test]
 fn every_state_answers_cancel_with_a_cancelled_verdict_or_keeps_the_one_it_has() {
     let (walk, origin) = walked();
     for machine in walk.machines.iter().filter(|m| m.state() != State::Finished) {
@@ -57,7 +70,6 @@ fn every_state_answers_cancel_with_a_cancelled_verdict_or_keeps_the_one_it_has()
     }
 }
 
-#[test]
 fn every_state_answers_the_end_of_qemu() {
     let (walk, origin) = walked();
     let end = Event::QemuEnded(ProcessEnd::Exited { code: 1 });
@@ -79,7 +91,6 @@ fn every_state_answers_the_end_of_qemu() {
     }
 }
 
-#[test]
 fn every_state_that_needs_qmp_answers_its_loss() {
     let (walk, origin) = walked();
     for machine in &walk.machines {
@@ -98,7 +109,6 @@ fn every_state_that_needs_qmp_answers_its_loss() {
 }
 
 /// Liveness: whatever was reached, time alone brings the run to its end, with a verdict.
-#[test]
 fn deadlines_alone_finish_every_run() {
     let (walk, _) = walked();
     for machine in &walk.machines {
@@ -114,7 +124,6 @@ fn deadlines_alone_finish_every_run() {
     }
 }
 
-#[test]
 fn a_run_never_passes_by_time_alone() {
     let (walk, _) = walked();
     for machine in walk.machines.iter().filter(|m| m.verdict().is_none()) {
@@ -131,7 +140,6 @@ fn a_run_never_passes_by_time_alone() {
     }
 }
 
-#[test]
 fn a_verdict_never_changes_its_class_or_cause() {
     let (walk, origin) = walked();
     for machine in walk.machines.iter().filter(|m| m.verdict().is_some()) {
@@ -147,7 +155,6 @@ fn a_verdict_never_changes_its_class_or_cause() {
     }
 }
 
-#[test]
 fn a_passed_verdict_has_every_claim_proved() {
     for machine in &walked().0.machines {
         let Some(verdict) = machine.verdict().filter(|v| v.class == Class::Passed) else {
@@ -160,7 +167,6 @@ fn a_passed_verdict_has_every_claim_proved() {
     }
 }
 
-#[test]
 fn a_second_cancel_kills_at_once() {
     let (walk, origin) = walked();
     let cancel = Event::CancelRequested {
@@ -189,7 +195,6 @@ fn check(name: &str, text: &str) {
     );
 }
 
-#[test]
 fn state_diagrams_are_up_to_date() {
     let walk = &walked().0;
     check("gate.mmd", &mermaid(walk));

@@ -100,18 +100,16 @@ fn configuration(machine: &Machine) -> Configuration {
     if verdict.is_some() {
         return Configuration(common);
     }
+    let lost = gate.qmp_lost.is_some();
+    Configuration(format!("{common} {lost} {}", relevant_facts(machine)))
+}
+
+/// The facts that the handlers of a state look at. What a state ignores would only multiply the walk.
+fn relevant_facts(machine: &Machine) -> String {
+    let gate = machine.gate();
     let (boot, ssh, command) = (&gate.boot, &gate.boot.ssh, &gate.command);
-    let marks = [
-        boot.spoke || boot.kernel_seen,
-        boot.kernel_seen,
-        boot.kernel_since_reset,
-        boot.marker_seen,
-        boot.login_prompt,
-        boot.passphrase_asked,
-        boot.target_confirmed,
-        boot.pending.is_some(),
-    ];
-    let ssh = (
+    let resets = (boot.resets, boot.kernel_resets, boot.kernel_since_reset);
+    let logins = (
         ssh.answered,
         ssh.stable,
         ssh.flaps.min(1),
@@ -119,15 +117,28 @@ fn configuration(machine: &Machine) -> Configuration {
         ssh.rejected_in_a_row,
         ssh.not_ssh_in_a_row,
     );
-    let command = (
-        &command.pass_seen,
-        command.ended.as_ref().map(|(exit, _)| exit.clone()),
-        command.suspect.is_some(),
-        command.lost,
-    );
-    let lost = gate.qmp_lost.is_some();
-    Configuration(format!(
-        "{common} {marks:?} {} {} {ssh:?} {command:?} {lost}",
-        boot.resets, boot.kernel_resets
-    ))
+    let pending = boot.pending.is_some();
+    match machine.state() {
+        State::Booting => format!("{resets:?} {logins:?} {pending} {} {}", boot.spoke, boot.kernel_seen),
+        State::MarkerSeen => format!("{logins:?}"),
+        State::SshStable => format!("{}", ssh.stable),
+        State::Installing | State::Triaged => {
+            let ended = command.ended.as_ref().map(|(exit, _)| exit);
+            let suspect = command.suspect.is_some();
+            format!(
+                "{} {:?} {ended:?} {suspect} {}",
+                ssh.stable, command.pass_seen, command.lost
+            )
+        }
+        State::BootingDisk => format!(
+            "{resets:?} {pending} {} {} {}",
+            boot.spoke, boot.kernel_seen, boot.login_prompt
+        ),
+        State::Unlocking => format!("{resets:?}"),
+        State::Verifying => format!(
+            "{resets:?} {logins:?} {pending} {} {}",
+            boot.target_confirmed, boot.passphrase_asked
+        ),
+        _ => String::new(),
+    }
 }
