@@ -1,5 +1,7 @@
 #![doc = include_str!("ARCHITECTURE.md")]
 
 pub mod plan;
+pub mod procfs;
+pub mod qemu;
 pub mod text;
 pub mod units;
