@@ -1,5 +1,6 @@
 #![doc = include_str!("ARCHITECTURE.md")]
 
+pub mod evidence;
 pub mod plan;
 pub mod procfs;
 pub mod qemu;
