@@ -78,9 +78,9 @@ pub fn write_manifest(run: &RunDir, declared: &[Declared], hash_bytes_max: u64) 
     let mut files = BTreeMap::new();
     for name in files_below(run.path())? {
         let path = run.path().join(&name);
-        let mut entry = examine(&path, hash_bytes_max).context("read", &path)?;
-        entry.role = (*roles.get(&*name).unwrap_or(&"")).to_owned();
-        files.insert(name, entry);
+        let entry = examine(&path, hash_bytes_max).context("read", &path)?;
+        let role = roles.get(&*name).copied().unwrap_or_default().to_owned();
+        files.insert(name, ManifestEntry { role, ..entry });
     }
     let missing = roles
         .into_keys()

@@ -2,13 +2,14 @@
 
 use super::atomic::write_atomically;
 use super::error::{Context, EvidenceError};
-use super::record::{RunRecord, list, read_json};
+use super::record::{list, read_json};
 use super::rundir::{LOCK, QEMU_RECORD, QemuRecord, json_bytes};
 use crate::procfs::{self, ProcessGrip, ProcessIdentity};
 use jiff::Timestamp;
 use rustix::process::Signal;
 use std::fs::File;
 use std::io;
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -162,13 +163,17 @@ fn homeless() -> io::Result<Vec<Orphan>> {
         let Ok(qemu) = ProcessIdentity::of(pid) else {
             continue;
         };
-        // The kernel's link still leads to the directory; only its count of names tells that it has none left.
-        let removed = std::fs::metadata(format!("/proc/{pid}/cwd")).is_ok_and(|data| data.nlink() == 0);
-        if removed && !has_controller(pid) && qemu.is_alive() {
+        if works_in_a_removed_directory(pid) && !has_controller(pid) && qemu.is_alive() {
             orphans.push(Orphan { qemu, uuid, run: None });
         }
     }
     Ok(orphans)
+}
+
+/// The kernel adds a word to the name of a working directory that has been removed (proc(5)).
+fn works_in_a_removed_directory(pid: u32) -> bool {
+    let name = std::fs::read_link(format!("/proc/{pid}/cwd"));
+    name.is_ok_and(|name| name.as_os_str().as_bytes().ends_with(b" (deleted)") && !name.exists())
 }
 
 /// True if the parent of a process is a bootgate: the parent of an orphan is a process that collects orphans.

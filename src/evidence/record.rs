@@ -4,7 +4,7 @@ use super::atomic::DRAFT_PREFIX;
 use super::error::{Context, EvidenceError};
 use super::journal::{JournalRead, read_journal};
 use super::reap::REAPED;
-use super::rundir::{LAST, LOCK, RESULT, RUN_INFO, RunInfo, TRACE};
+use super::rundir::{LAST, LOCK, RESERVE, RESULT, RUN_INFO, RunInfo, TRACE};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use std::fs::{File, TryLockError};
@@ -51,10 +51,22 @@ impl RunRecord {
             return Ok(RunState::Live);
         }
         let there = |name: &str| self.path.join(name).exists();
-        Ok(match there(RESULT) {
-            true => RunState::Finished,
-            false => RunState::Interrupted { reaped: there(REAPED) },
-        })
+        if there(RESULT) {
+            return Ok(RunState::Finished);
+        }
+        Ok(RunState::Interrupted { reaped: there(REAPED) })
+    }
+
+    /// Gives back the room that an interrupted run still keeps for its last words. True if there was any.
+    pub fn discard_reserve(&self) -> Result<bool, EvidenceError> {
+        if self.is_locked()? {
+            return Ok(false);
+        }
+        let path = self.path.join(RESERVE);
+        match std::fs::remove_file(&path) {
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
+            removed => removed.context("remove", &path).map(|()| true),
+        }
     }
 
     /// Its `result.json`; `None` if it has none.

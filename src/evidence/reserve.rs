@@ -11,7 +11,7 @@ use std::sync::{Mutex, PoisonError};
 pub const RESERVE_BYTES: u64 = 8 * MIB;
 /// How much is given back at a time, in bytes: if all of it were given back at once, the guest's disk that filled the
 /// file system would fill that room too.
-const RELEASE_BYTES: u64 = 256 * KIB;
+const RELEASE_BYTES: u64 = 16 * KIB;
 
 /// A file of allocated blocks. When the disk is full, some of them are given back to whoever must still write. The file
 /// is removed when this is dropped.

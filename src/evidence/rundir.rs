@@ -257,10 +257,10 @@ mod tests {
     fn a_socket_path_that_the_kernel_would_refuse_is_refused() {
         let root = tempfile::tempdir().unwrap();
         let run = RunDir::create(root.path(), "g", Timestamp::UNIX_EPOCH).unwrap();
-        let room = SOCKET_PATH_BYTES_MAX - run.path().as_os_str().len() - 1;
-        let longest = run.socket_path(&"s".repeat(room)).unwrap();
+        let name_bytes = SOCKET_PATH_BYTES_MAX - run.path().as_os_str().len() - 1;
+        let longest = run.socket_path(&"s".repeat(name_bytes)).unwrap();
         std::os::unix::net::UnixListener::bind(longest).unwrap();
-        let error = run.socket_path(&"s".repeat(room + 1)).unwrap_err();
+        let error = run.socket_path(&"s".repeat(name_bytes + 1)).unwrap_err();
         assert!(
             error.to_string().contains("has 108 bytes and the kernel takes 107"),
             "{error}"

@@ -50,7 +50,7 @@ pub struct TranscriptLog {
 }
 
 #[derive(Serialize)]
-struct Line<'a> {
+struct Record<'a> {
     t_us: u64,
     dir: &'a str,
     line: &'a str,
@@ -81,7 +81,7 @@ impl TranscriptLog {
         let kept = &line[..line.len().min(self.budget.line_bytes)];
         let cut_from_bytes = (kept.len() < line.len()).then_some(line.len());
         let text = String::from_utf8_lossy(kept);
-        let record = Line {
+        let record = Record {
             t_us,
             dir,
             line: &text,
@@ -97,7 +97,7 @@ impl TranscriptLog {
         self.dropped
     }
 
-    fn write(&mut self, record: &Line<'_>) -> io::Result<()> {
+    fn write(&mut self, record: &Record<'_>) -> io::Result<()> {
         let mut bytes = serde_json::to_vec(record)?;
         bytes.push(b'\n');
         let limit = if self.in_tail {
