@@ -2,7 +2,7 @@
 
 mod reexec;
 
-use bootgate::qemu::process::{InheritedSocket, PASSED_ENVIRONMENT, SpawnRequest, Spawner};
+use bootgate::qemu::process::{Exit, InheritedSocket, PASSED_ENVIRONMENT, Rungs, SpawnRequest, Spawner, end_now};
 use reexec::{Role, playing, say, wrapped_role_command};
 use std::collections::BTreeMap;
 use std::fs;
@@ -46,6 +46,12 @@ async fn role_looks_at_its_child() {
     say(&fs::read_to_string(proc.join("limits")).unwrap().replace('\n', "\t"));
     say(fs::read_to_string(proc.join("oom_score_adj")).unwrap().trim());
     say(fs::read_to_string("/proc/self/oom_score_adj").unwrap().trim());
+    // With SIGCHLD ignored the kernel would have reaped it, and its status would be lost.
+    let report = end_now(&running, Rungs::default()).await;
+    assert!(matches!(
+        report.exit.unwrap().status,
+        Exit::Signal { name: "SIGKILL", .. }
+    ));
     say("done");
 }
 
