@@ -1,6 +1,9 @@
 #![doc = include_str!("ARCHITECTURE.md")]
 
+pub mod evidence;
 pub mod machine;
 pub mod plan;
+pub mod procfs;
+pub mod qemu;
 pub mod text;
 pub mod units;

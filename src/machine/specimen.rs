@@ -184,6 +184,7 @@ fn stage(name: &str, kind: StageKind, vm: VmUse, claims: Evidence) -> StagePlan 
         timeout: Duration::from_secs(600),
         warn_after: Duration::from_secs(360),
         claims,
+        login: None,
     }
 }
 

@@ -1,0 +1,23 @@
+//! The files that a run leaves, written so that a `kill -9` at any moment leaves a readable run.
+
+mod atomic;
+mod error;
+mod journal;
+mod manifest;
+mod reap;
+mod record;
+mod reserve;
+mod rundir;
+mod transcript;
+
+pub use atomic::write_atomically;
+pub use error::EvidenceError;
+pub use journal::{Durability, Journal, JournalRead, Position, RECORD_BYTES_MAX, TornTail, read_journal};
+pub use manifest::{
+    Declared, Difference, HASH_BYTES_MAX, MANIFEST, Manifest, ManifestEntry, verify_manifest, write_manifest,
+};
+pub use reap::{Orphan, Reaped, find_orphans, reap};
+pub use record::{RunRecord, RunState, list, open};
+pub use reserve::{RESERVE_BYTES, Reserve};
+pub use rundir::{RunDir, RunInfo, SOCKET_PATH_BYTES_MAX};
+pub use transcript::{TranscriptBudget, TranscriptLog};

@@ -1,0 +1,3 @@
+//! QEMU: its process.
+
+pub mod process;
