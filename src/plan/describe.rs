@@ -205,10 +205,12 @@ fn describe_stage(page: &mut Page, stage: &StagePlan) {
                 page.line("uploads", &format!("{from} to {to}, mode {mode:04o}"));
             }
             page.line("runs", command);
-            pass.iter()
-                .for_each(|pattern| page.line("must print", &pattern.to_string()));
-            fail.iter()
-                .for_each(|pattern| page.line("fails on", &pattern.to_string()));
+            for pattern in pass {
+                page.line("must print", &pattern.to_string());
+            }
+            for pattern in fail {
+                page.line("fails on", &pattern.to_string());
+            }
             page.line("silence", &format!("{} at most", human_span(*no_progress)));
         }
         StageKind::InstalledBoot {

@@ -7,7 +7,7 @@ use super::key::{Field, Kind, Table};
 use super::reader::{TableReader, open_list};
 use super::schema::table_schema;
 use super::suggest::nearest;
-use super::value::{bad_value, string, wrong_type, wrong_type_but};
+use super::value::{bad_value, or_list, string, wrong_type, wrong_type_but};
 
 /// One of some words.
 pub(super) struct Choice<T: 'static> {
@@ -27,16 +27,16 @@ impl<T: Copy + Sync + 'static> Kind for Choice<T> {
     fn read(&self, field: &Field<'_>, cx: &Context<'_>) -> Option<T> {
         let names = self.names();
         let list: Vec<_> = names.iter().map(|name| format!("\"{name}\"")).collect();
-        let word = string(field, &list.join(" or "), cx)?;
+        let word = string(field, &or_list(&list), cx)?;
         let found = self.all.iter().copied().find(|it| (self.name)(*it) == word);
         if found.is_none() {
             let message = format!("`{}` can't be \"{word}\"", field.name);
             let mistake = match nearest(word, names) {
                 Some(known) => {
-                    let help = format!("it can be {}", list.join(", "));
+                    let help = format!("it can be {}", or_list(&list));
                     bad_value(field, message, format!("did you mean \"{known}\"?")).help(help)
                 }
-                None => bad_value(field, message, format!("expected {}", list.join(" or "))),
+                None => bad_value(field, message, format!("expected {}", or_list(&list))),
             };
             cx.report(mistake);
         }

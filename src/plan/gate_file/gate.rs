@@ -51,7 +51,7 @@ static STAGES: Key<ListOfTables> = Key::required("stage", ListOfTables(&STAGE), 
 
 /// The gate file itself.
 pub(super) static ROOT: Table = Table {
-    title: "the top of the gate file",
+    title: "the gate file",
     doc: "A gate: one whole check of one image.",
     keys: &[
         &GATE,

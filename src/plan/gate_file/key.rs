@@ -103,6 +103,7 @@ pub(super) trait AnyKey: Sync {
     fn need(&self) -> Need;
     fn stages(&self) -> &'static [StageWord];
     fn doc(&self) -> &'static str;
+    fn example(&self) -> String;
     fn schema(&self) -> Json;
     fn table(&self) -> Option<&'static Table>;
     /// Reports what is wrong with a value, and forgets the value.
@@ -124,6 +125,10 @@ impl<K: Kind> AnyKey for Key<K> {
 
     fn doc(&self) -> &'static str {
         self.doc
+    }
+
+    fn example(&self) -> String {
+        self.kind.example()
     }
 
     fn schema(&self) -> Json {

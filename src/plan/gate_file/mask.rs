@@ -10,7 +10,7 @@ use toml::de::{DeTable, DeValue};
 /// A key that holds a secret, written as anything that is not a table, up to where the value can end. It finds the
 /// values that the parser could not make sense of.
 static SECRET_LINE: LazyLock<Regex> = LazyLock::new(|| {
-    let pattern = r#"(?x) \b(?: passw\w* | passphrase | answer | key ) ["']? \s*=\s*
+    let pattern = r#"(?x) (?: passw | passphrase | answer | key | secret ) [\w-]* ["']? \s*=\s*
         ( """ (?s:.*?) (?: """ | \z ) | ''' (?s:.*?) (?: ''' | \z ) | [^\s{\["'] [^\n]* | ["'] [^\n]* )"#;
     Regex::new(pattern).expect("the expression is a constant that a test uses")
 });

@@ -13,7 +13,7 @@ use super::value::{bad_value, string, wrong_type};
 use super::word::Name;
 use crate::plan::{MarkerPlan, Pattern};
 
-/// The most memory that one compiled expression may take, in bytes; the same for every place that compiles them.
+/// The most memory that one compiled expression may take, in bytes. The matcher compiles ten of this size together.
 const REGEX_MAX_BYTES: usize = 1 << 20;
 
 static TEXT: Key<PlainText> = Key::optional("text", PlainText, "A text that the line contains.");
@@ -83,14 +83,11 @@ impl Kind for Expression {
     fn read(&self, field: &Field<'_>, cx: &Context<'_>) -> Option<Pattern> {
         let text = string(field, "a regular expression in quotes", cx)?;
         // The parser of the `regex` crate: only it knows where in the expression the mistake is.
-        if let Err(error) = regex_syntax::ParserBuilder::new().utf8(false).build().parse(text) {
+        if let Err(error) = regex_syntax::parse(text) {
             cx.report(regex_mistake(&error, text, field, cx));
             return None;
         }
-        let compiled = match regex::bytes::RegexBuilder::new(text)
-            .size_limit(REGEX_MAX_BYTES)
-            .build()
-        {
+        let compiled = match regex::RegexBuilder::new(text).size_limit(REGEX_MAX_BYTES).build() {
             Ok(compiled) => compiled,
             Err(error) => {
                 let message = "the regular expression can't be used";
@@ -99,7 +96,7 @@ impl Kind for Expression {
                 return None;
             }
         };
-        if compiled.is_match(b"") {
+        if compiled.is_match("") {
             let message = "the regular expression matches the empty line";
             let label = "every line would match; say more of what the line holds";
             cx.report(bad_value(field, message, label));

@@ -11,7 +11,7 @@ use super::diagnostic::Mistake;
 use super::key::{AnyKey, Field, Group, Key, Kind, Need, StageWord, Table};
 
 use super::suggest::unknown_key;
-use super::value::wrong_type;
+use super::value::{or_list, wrong_type};
 
 /// One table of the gate file. Opening it reports the keys that it should not have.
 pub(super) struct TableReader<'a> {
@@ -195,28 +195,28 @@ impl<'a> TableReader<'a> {
         let (Group::ExactlyOne(names) | Group::AtLeastOne(names)) = self.spec.group else {
             return;
         };
-        let list = |names: &[&str]| {
-            let names: Vec<_> = names.iter().map(|name| format!("`{name}`")).collect();
-            names.join(", ")
-        };
+        let quoted: Vec<_> = names.iter().map(|name| format!("`{name}`")).collect();
+        let list = or_list(&quoted);
         let mut present: Vec<_> = names
             .iter()
             .filter_map(|name| Some((*name, self.entry(name)?.span())))
             .collect();
         present.sort_by_key(|(_, span)| span.start);
         match (present.as_slice(), self.spec.group) {
-            ([], Group::ExactlyOne(_)) => {
-                let message = format!("{} needs one of {}", self.title, list(names));
-                self.report(Mistake::new(self.header(), message, "none of them is here"));
-            }
             ([], _) => {
-                let message = format!("{} needs at least one of {}", self.title, list(names));
-                self.report(Mistake::new(self.header(), message, "none of them is here"));
+                let example = names
+                    .first()
+                    .and_then(|name| Some((name, self.spec.key(name)?.example())));
+                let label = example.map_or_else(String::new, |(name, value)| {
+                    format!("add for example `{name} = {value}`")
+                });
+                let message = format!("{} needs {list}", self.title);
+                self.report(Mistake::new(self.header(), message, label));
             }
             ([(first, first_span), others @ ..], Group::ExactlyOne(_)) => {
                 for (other, span) in others {
                     let message = format!("{} has both `{first}` and `{other}`", self.title);
-                    let label = format!("take exactly one of {}", list(names));
+                    let label = format!("take one of {list}");
                     let mistake = Mistake::new(span.clone(), message, label);
                     self.report(mistake.related(first_span.clone(), format!("`{first}` is here")));
                 }

@@ -9,6 +9,7 @@ use super::reader::TableReader;
 use super::stage::{CLAIMS, CPUS, KIND, LOGIN, MEMORY, Place, Surroundings, TIMEOUT, VM, WARN_AFTER, default_vm};
 use super::stage_kinds::VERIFY_SSH;
 use super::unit::Span;
+use super::value::or_list;
 use super::word::Name;
 use crate::plan::{Evidence, VmUse};
 use crate::units::human_span;
@@ -155,7 +156,7 @@ pub(super) fn check_claim(
         table.report(Mistake::new(
             table.span(&CLAIMS),
             message,
-            format!("can be {}", list.join(", ")),
+            format!("can be {}", or_list(&list)),
         ));
         return None;
     }

@@ -5,6 +5,7 @@ use std::ops::Range;
 use super::diagnostic::Mistake;
 use super::gate::ROOT;
 use super::key::Table;
+use super::value::or_list;
 
 /// The candidate that `word` is most likely a slip of.
 pub(super) fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
@@ -33,18 +34,18 @@ pub(super) fn unknown_key(name: &str, span: Range<usize>, table: &'static Table)
         return Mistake::new(span, message, format!("did you mean `{known}`?"));
     }
     let elsewhere = ROOT.all().into_iter().filter(|other| other.key(name).is_some());
-    let mut elsewhere: Vec<_> = elsewhere.map(|other| other.title).collect();
+    let mut elsewhere: Vec<_> = elsewhere.map(|other| other.title.to_owned()).collect();
+    elsewhere.sort_unstable();
     elsewhere.dedup();
     let mut known: Vec<_> = table.keys.iter().map(|key| key.name()).collect();
     known.sort_unstable();
     let keys = format!("{} has the keys {}", table.title, known.join(", "));
     match elsewhere.as_slice() {
         [] => Mistake::new(span, message, "not a key of any table").help(keys),
-        [place] if *place == ROOT.title => {
-            let help = format!("move it above the first table, to {place}");
-            Mistake::new(span, message, format!("this key belongs to {place}")).help(help)
+        [place] if place == ROOT.title => {
+            Mistake::new(span, message, "this key belongs to no table").help("move it above the first `[table]`")
         }
-        places => Mistake::new(span, message, format!("this key belongs to {}", places.join(" or "))),
+        places => Mistake::new(span, message, format!("this key belongs to {}", or_list(places))),
     }
 }
 

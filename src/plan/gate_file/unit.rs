@@ -49,10 +49,8 @@ impl Kind for Size {
         }
         let granule = self.granule;
         if !size.0.is_multiple_of(granule.0) {
-            let (below, above) = (size.0 / granule.0, size.0 / granule.0 + 1);
-            let suggest = |granules: u64| in_written_units(ByteSize(granules * granule.0));
             let message = format!("`{text}` is not a multiple of {granule}");
-            let label = format!("write `{}` or `{}`", suggest(below), suggest(above));
+            let label = format!("write `{}`", self.suggestion(text, size));
             cx.report(bad_value(field, message, label).help(self.granule_reason));
             return None;
         }
@@ -68,8 +66,23 @@ impl Kind for Size {
     }
 }
 
+impl Size {
+    /// What was most likely meant by a size that is no multiple of the granule.
+    fn suggestion(&self, text: &str, size: ByteSize) -> String {
+        // `2GB` of memory is nearly always 2GiB.
+        let binary = text
+            .strip_suffix('B')
+            .map(|number_and_prefix| format!("{number_and_prefix}iB"));
+        let binary = binary.and_then(|text| Some((text.parse::<ByteSize>().ok()?, text)));
+        match binary {
+            Some((size, text)) if size.0.is_multiple_of(self.granule.0) => text,
+            _ => in_written_units(ByteSize(size.0.next_multiple_of(self.granule.0))),
+        }
+    }
+}
+
 /// A size in the largest unit that holds it as a whole number, as a gate file has it.
-pub(super) fn in_written_units(size: ByteSize) -> String {
+fn in_written_units(size: ByteSize) -> String {
     const UNITS: [(&str, u64); 3] = [
         ("GiB", crate::units::GIB),
         ("MiB", crate::units::MIB),
@@ -111,7 +124,7 @@ impl Kind for Span {
             }
         };
         let range = if span.is_zero() && !self.zero_allowed {
-            Some("must be more than nothing")
+            Some("must be longer than 0s")
         } else if span > SPAN_MAX {
             Some("must be 168h at most")
         } else {

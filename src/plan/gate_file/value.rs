@@ -61,3 +61,12 @@ pub(super) fn string<'a>(field: &Field<'a>, expected: &str, cx: &Context<'_>) ->
 pub(super) fn bad_value(field: &Field<'_>, message: impl Into<String>, label: impl Into<String>) -> Mistake {
     Mistake::new(field.value.span(), message, label)
 }
+
+/// Words as people list them: `a, b or c`.
+pub(super) fn or_list(words: &[String]) -> String {
+    match words {
+        [] => String::new(),
+        [word] => word.clone(),
+        [words @ .., last] => format!("{} or {last}", words.join(", ")),
+    }
+}

@@ -6,7 +6,7 @@ use serde_json::{Value as Json, json};
 
 use super::context::Context;
 use super::key::{Field, Kind};
-use super::value::{bad_value, string};
+use super::value::{bad_value, string, wrong_type_but};
 
 /// Any text that is not empty.
 pub(super) struct Text {
@@ -183,7 +183,16 @@ impl Kind for Mode {
     type Out = u32;
 
     fn read(&self, field: &Field<'_>, cx: &Context<'_>) -> Option<u32> {
-        let text = string(field, "permission bits in quotes", cx)?;
+        let expected = "octal permission bits in quotes";
+        if let Some(integer) = field.value.get_ref().as_integer() {
+            cx.report(wrong_type_but(
+                field,
+                expected,
+                format!("write `\"{:0>4}\"`", integer.as_str()),
+            ));
+            return None;
+        }
+        let text = string(field, expected, cx)?;
         let octal = (3..=4).contains(&text.len()) && text.bytes().all(|digit| (b'0'..=b'7').contains(&digit));
         let mode = u32::from_str_radix(text, 8).ok().filter(|_| octal);
         if mode.is_none() {
