@@ -53,6 +53,21 @@ pub enum Attachment {
     Virtio,
 }
 
+impl Attachment {
+    /// Every attachment.
+    pub const ALL: [Self; 4] = [Self::Cd, Self::Ide, Self::Usb, Self::Virtio];
+
+    /// The name in gate files and results.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Cd => "cd",
+            Self::Ide => "ide",
+            Self::Usb => "usb",
+            Self::Virtio => "virtio",
+        }
+    }
+}
+
 /// The format of a disk image.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum DiskFormat {
@@ -63,6 +78,9 @@ pub enum DiskFormat {
 }
 
 impl DiskFormat {
+    /// Every format.
+    pub const ALL: [Self; 2] = [Self::Raw, Self::Qcow2];
+
     /// The name that QEMU knows the format by.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -101,6 +119,9 @@ pub enum DiskCache {
 }
 
 impl DiskCache {
+    /// Every mode.
+    pub const ALL: [Self; 3] = [Self::Writeback, Self::None, Self::Unsafe];
+
     /// The name that QEMU knows the mode by.
     pub fn as_str(self) -> &'static str {
         match self {

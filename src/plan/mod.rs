@@ -3,12 +3,20 @@
 //! The types here hold no text that still needs parsing and no file that still needs checking for form;
 //! whether a file exists is a question for the preflight, which may look at the disk.
 
+mod describe;
+mod gate_file;
 mod image;
+mod json;
+mod login;
 mod secret;
 mod settings;
 mod stage;
 
+pub use describe::describe;
+pub use gate_file::{Diagnostic, GateFileErrors, Related, parse, schema};
 pub use image::{Attachment, DiskCache, DiskFormat, DiskPlan, ImagePlan, ImageSource};
+pub use json::to_json;
+pub use login::LoginPlan;
 pub use secret::{Secret, SecretSource};
 pub use settings::{
     Accelerator, Arch, ConsolePlan, FailurePolicy, Firmware, MachinePlan, MarkerPlan, Network, Plan, SshPlan,

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::{DiskPlan, ImagePlan, Pattern, SecretSource, StagePlan};
+use super::{DiskPlan, ImagePlan, LoginPlan, Pattern, SecretSource, StagePlan};
 use crate::units::ByteSize;
 
 /// A gate: one whole check of one image.
@@ -46,6 +46,12 @@ impl Plan {
     pub fn cpus(&self, stage: usize) -> u32 {
         self.stages[stage].cpus.unwrap_or(self.machine.cpus)
     }
+
+    /// How stage number `stage` logs in. `None`: the image is not reached over SSH.
+    pub fn login(&self, stage: usize) -> Option<LoginPlan> {
+        let own = self.stages[stage].login.clone();
+        own.or_else(|| self.ssh.as_ref().map(SshPlan::login))
+    }
 }
 
 /// The machine that QEMU plays.
@@ -81,6 +87,9 @@ pub enum Arch {
 }
 
 impl Arch {
+    /// Every architecture.
+    pub const ALL: [Self; 1] = [Self::X86_64];
+
     /// The name that QEMU and firmware descriptors know the architecture by.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -98,6 +107,19 @@ pub enum Firmware {
     Uefi,
 }
 
+impl Firmware {
+    /// Every firmware.
+    pub const ALL: [Self; 2] = [Self::Uefi, Self::Bios];
+
+    /// The name in gate files and results.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Bios => "bios",
+            Self::Uefi => "uefi",
+        }
+    }
+}
+
 /// What runs the guest's instructions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Accelerator {
@@ -109,6 +131,20 @@ pub enum Accelerator {
     Tcg,
 }
 
+impl Accelerator {
+    /// Every choice.
+    pub const ALL: [Self; 3] = [Self::Auto, Self::Kvm, Self::Tcg];
+
+    /// The name in gate files and results.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Auto => "auto",
+            Self::Kvm => "kvm",
+            Self::Tcg => "tcg",
+        }
+    }
+}
+
 /// What the guest may reach over its network card.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Network {
@@ -116,6 +152,19 @@ pub enum Network {
     Isolated,
     /// Whatever the host reaches.
     Open,
+}
+
+impl Network {
+    /// Every choice.
+    pub const ALL: [Self; 2] = [Self::Isolated, Self::Open];
+
+    /// The name in gate files and results.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Isolated => "isolated",
+            Self::Open => "open",
+        }
+    }
 }
 
 /// What to look for on the serial console.
@@ -166,4 +215,18 @@ pub enum FailurePolicy {
     Bundle,
     /// Keep the evidence, end the machine.
     Discard,
+}
+
+impl FailurePolicy {
+    /// Every policy.
+    pub const ALL: [Self; 3] = [Self::Hold, Self::Bundle, Self::Discard];
+
+    /// The name in gate files and results.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Hold => "hold",
+            Self::Bundle => "bundle",
+            Self::Discard => "discard",
+        }
+    }
 }

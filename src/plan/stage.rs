@@ -4,7 +4,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::SecretSource;
+use super::{LoginPlan, SecretSource};
 use crate::units::ByteSize;
 
 /// A stage of a gate.
@@ -26,6 +26,8 @@ pub struct StagePlan {
     pub warn_after: Duration,
     /// The level of evidence that the stage claims. It can't pass on a lower one.
     pub claims: Evidence,
+    /// The login of this stage, if other than the gate's. Read it by [`Plan::login`](super::Plan::login).
+    pub login: Option<LoginPlan>,
 }
 
 /// What a stage does.
@@ -103,6 +105,30 @@ impl Pattern {
         match self {
             Self::Text(text) => regex::escape(text),
             Self::Regex(regex) => regex.clone(),
+        }
+    }
+}
+
+impl StageKind {
+    /// The kind's name in gate files and results.
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            Self::Boot => "boot",
+            Self::Command { .. } => "command",
+            Self::InstalledBoot { .. } => "installed-boot",
+        }
+    }
+}
+
+impl VmUse {
+    /// Every choice.
+    pub const ALL: [Self; 2] = [Self::Same, Self::Fresh];
+
+    /// The name in gate files and results.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Same => "same",
+            Self::Fresh => "fresh",
         }
     }
 }

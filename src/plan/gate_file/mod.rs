@@ -1,0 +1,33 @@
+//! Reads a gate file: TOML text in, a [`Plan`](super::Plan) or every mistake out.
+//!
+//! Each section's file declares its keys once; the reader, the complaints and the JSON Schema come from there.
+
+mod console;
+mod container;
+mod context;
+mod diagnostic;
+mod disk;
+mod extra_args;
+mod gate;
+mod image;
+mod key;
+mod machine;
+mod mask;
+mod number;
+mod pattern;
+mod reader;
+mod schema;
+mod secret_value;
+mod ssh;
+mod stage;
+mod stage_kinds;
+mod stage_rules;
+mod suggest;
+mod syntax;
+mod unit;
+mod value;
+mod word;
+
+pub use diagnostic::{Diagnostic, GateFileErrors, Related};
+pub use gate::parse;
+pub use schema::schema;

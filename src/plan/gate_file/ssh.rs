@@ -1,0 +1,119 @@
+//! `[ssh]` and `[stage.ssh]`.
+
+use super::diagnostic::Mistake;
+use super::key::{Group, Key, Table};
+use super::number::Count;
+use super::reader::TableReader;
+use super::secret_value::SecretValue;
+use super::unit::Span;
+use super::word::Text;
+use crate::plan::{LoginPlan, SshPlan};
+
+const USER_TEXT: Text = Text { example: "root" };
+
+static USER: Key<Text> = Key::default("user", USER_TEXT, "\"root\"", "The user.");
+static PASSWORD: Key<SecretValue> = Key::optional("password", SecretValue::Password, "The password.");
+static KEY: Key<SecretValue> = Key::optional("key", SecretValue::PrivateKey, "The private key, in OpenSSH's format.");
+static STABLE_LOGINS: Key<Count> = Key::default(
+    "stable-logins",
+    Count { min: 1, max: 100 },
+    "3",
+    "How many full logins in a row make SSH stable.",
+);
+static STABLE_WINDOW: Key<Span> = Key::default(
+    "stable-window",
+    Span { zero_allowed: true },
+    "\"2s\"",
+    "How long the row of logins must last at least.",
+);
+static APPEAR_WITHIN: Key<Span> = Key::default(
+    "appear-within",
+    Span { zero_allowed: false },
+    "\"60s\"",
+    "How long after the marker something must answer as an SSH server.",
+);
+static STABLE_WITHIN: Key<Span> = Key::default(
+    "stable-within",
+    Span { zero_allowed: false },
+    "\"90s\"",
+    "How long after the first answer SSH must be stable.",
+);
+static RETRY_EVERY: Key<Span> = Key::default(
+    "retry-every",
+    Span { zero_allowed: false },
+    "\"1s\"",
+    "Pause between two attempts.",
+);
+
+/// `[ssh]`.
+pub(super) static SSH: Table = Table {
+    title: "`[ssh]`",
+    doc: "How to log in to the image.",
+    keys: &[
+        &USER,
+        &PASSWORD,
+        &KEY,
+        &STABLE_LOGINS,
+        &STABLE_WINDOW,
+        &APPEAR_WITHIN,
+        &STABLE_WITHIN,
+        &RETRY_EVERY,
+    ],
+    group: Group::AtLeastOne(&["password", "key"]),
+};
+
+static STAGE_USER: Key<Text> = Key::optional("user", USER_TEXT, "The user. Default: that of `[ssh]`.");
+
+/// `[stage.ssh]`.
+pub(super) static STAGE_SSH: Table = Table {
+    title: "`[stage.ssh]`",
+    doc: "The login of this stage, if other than that of `[ssh]`: an installed system often has a password of its own. \
+          A password or a key here replaces both of `[ssh]`.",
+    keys: &[&STAGE_USER, &PASSWORD, &KEY],
+    group: Group::AtLeastOne(&["user", "password", "key"]),
+};
+
+pub(super) fn read(table: &TableReader<'_>) -> Option<SshPlan> {
+    let (user, password, key) = (table.take(&USER), table.take(&PASSWORD), table.take(&KEY));
+    let (stable_logins, retry_every) = (table.take(&STABLE_LOGINS), table.take(&RETRY_EVERY));
+    let (stable_window, stable_within) = (table.take(&STABLE_WINDOW), table.take(&STABLE_WITHIN));
+    let appear_within = table.take(&APPEAR_WITHIN);
+    if let (Some(window), Some(within)) = (stable_window, stable_within)
+        && window >= within
+    {
+        let message = "`stable-window` must be shorter than `stable-within`, or SSH is never stable in time";
+        let written = if table.has(&STABLE_WINDOW) {
+            table.span(&STABLE_WINDOW)
+        } else {
+            table.span(&STABLE_WITHIN)
+        };
+        let label = format!(
+            "logins over {} can't end within {}",
+            crate::units::human_span(window),
+            crate::units::human_span(within)
+        );
+        table.report(Mistake::new(written, message, label));
+    }
+    Some(SshPlan {
+        user: user?,
+        password,
+        key,
+        stable_logins: stable_logins?,
+        stable_window: stable_window?,
+        appear_within: appear_within?,
+        stable_within: stable_within?,
+        retry_every: retry_every?,
+    })
+}
+
+/// The login of a stage; what its table leaves out comes from `gate`.
+pub(super) fn read_login(table: &TableReader<'_>, gate: Option<&LoginPlan>) -> Option<LoginPlan> {
+    let (user, password, key) = (table.take(&STAGE_USER), table.take(&PASSWORD), table.take(&KEY));
+    let own_proof = table.has(&PASSWORD) || table.has(&KEY);
+    let gate = gate?;
+    Some(LoginPlan {
+        user: user.unwrap_or_else(|| gate.user.clone()),
+        password: if own_proof { password } else { gate.password.clone() },
+        key: if own_proof { key } else { gate.key.clone() },
+    })
+}

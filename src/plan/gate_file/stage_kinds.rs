@@ -1,0 +1,153 @@
+//! `[[stage]]`: what only some kinds of stages have.
+
+use std::time::Duration;
+
+use super::container::{List, ListOfTables, SubTable};
+use super::key::{Group, Key, StageWord, Table};
+use super::number::Flag;
+use super::pattern::LinePattern;
+use super::reader::TableReader;
+use super::secret_value::SecretValue;
+use super::stage_rules::check_reachable;
+use super::unit::Span;
+use super::word::{GuestFile, HostPath, Mode, Text};
+use crate::plan::{Prompt, StageKind, Upload};
+
+const COMMANDS: &[StageWord] = &[StageWord::Command];
+const INSTALLED_BOOTS: &[StageWord] = &[StageWord::InstalledBoot];
+
+pub(super) static UPLOADS: Key<ListOfTables> =
+    Key::optional("upload", ListOfTables(&UPLOAD), "Files copied to the guest first.").only_in(COMMANDS);
+pub(super) static COMMAND: Key<Text> = Key::required(
+    "command",
+    Text {
+        example: "installer --yes",
+    },
+    "The command line, run by the guest's `sh`. It must end with status 0.",
+)
+.only_in(COMMANDS);
+pub(super) static PASS: Key<List<LinePattern>> = Key::default(
+    "pass",
+    List(LinePattern),
+    "[]",
+    "Lines of which each must appear in the command's output.",
+)
+.only_in(COMMANDS);
+pub(super) static FAIL: Key<List<LinePattern>> = Key::default(
+    "fail",
+    List(LinePattern),
+    "[]",
+    "Lines of which none may appear in the command's output.",
+)
+.only_in(COMMANDS);
+pub(super) static NO_PROGRESS: Key<Span> = Key::default(
+    "no-progress",
+    Span { zero_allowed: false },
+    "\"2m\"",
+    "How long the command may print nothing.",
+)
+.only_in(COMMANDS);
+pub(super) static TARGET: Key<LinePattern> = Key::required(
+    "target",
+    LinePattern,
+    "The line on the console that says that the installed system has reached its target.",
+)
+.only_in(INSTALLED_BOOTS);
+pub(super) static UNLOCK_TABLE: Key<SubTable> = Key::optional(
+    "unlock",
+    SubTable(&UNLOCK),
+    "The passphrase prompt of the installed system, and its answer.",
+)
+.only_in(INSTALLED_BOOTS);
+pub(super) static LOGIN_SETTLE: Key<Span> = Key::default(
+    "login-settle",
+    Span { zero_allowed: true },
+    "\"20s\"",
+    "How long a login prompt may stand on the console without the target being reached.",
+)
+.only_in(INSTALLED_BOOTS);
+pub(super) static VERIFY_SSH: Key<Flag> = Key::default(
+    "verify-ssh",
+    Flag,
+    "false",
+    "True if a login over SSH must confirm the target.",
+)
+.only_in(INSTALLED_BOOTS);
+
+static FROM: Key<HostPath> = Key::required("from", HostPath, "The file on the host.");
+static TO: Key<GuestFile> = Key::required("to", GuestFile, "The absolute path in the guest.");
+static MODE: Key<Mode> = Key::default("mode", Mode, "\"0755\"", "Its permission bits, in octal.");
+static UPLOAD: Table = Table {
+    title: "an upload",
+    doc: "A file copied to the guest.",
+    keys: &[&FROM, &TO, &MODE],
+    group: Group::None,
+};
+
+static PROMPT: Key<LinePattern> = Key::required(
+    "prompt",
+    LinePattern,
+    "What the prompt looks like. It need not end with a newline.",
+);
+static ANSWER: Key<SecretValue> = Key::required("answer", SecretValue::Password, "The answer.");
+static UNLOCK: Table = Table {
+    title: "`unlock`",
+    doc: "A passphrase prompt and its answer.",
+    keys: &[&PROMPT, &ANSWER],
+    group: Group::None,
+};
+
+/// What the stage does, by the keys of its kind.
+pub(super) fn read_kind(table: &TableReader<'_>, kind: StageWord, timeout: Option<Duration>) -> Option<StageKind> {
+    match kind {
+        StageWord::Boot => Some(StageKind::Boot),
+        StageWord::Command => {
+            let uploads: Vec<_> = table.tables(&UPLOADS).iter().map(read_upload).collect();
+            let command = table.take(&COMMAND);
+            let (pass, fail) = (table.take(&PASS), table.take(&FAIL));
+            let no_progress = table.take(&NO_PROGRESS);
+            check_reachable(table, &NO_PROGRESS, timeout);
+            Some(StageKind::Command {
+                uploads: uploads.into_iter().collect::<Option<_>>()?,
+                command: command?,
+                pass: pass?,
+                fail: fail?,
+                no_progress: no_progress?,
+            })
+        }
+        StageWord::InstalledBoot => {
+            let target = table.take(&TARGET);
+            let unlock_table = if table.has(&UNLOCK_TABLE) {
+                table.table(&UNLOCK_TABLE)
+            } else {
+                None
+            };
+            let unlock = unlock_table.and_then(|unlock| read_unlock(&unlock));
+            let (login_settle, verify_ssh) = (table.take(&LOGIN_SETTLE), table.take(&VERIFY_SSH));
+            check_reachable(table, &LOGIN_SETTLE, timeout);
+            Some(StageKind::InstalledBoot {
+                target: target?,
+                unlock,
+                login_settle: login_settle?,
+                verify_ssh: verify_ssh?,
+            })
+        }
+    }
+}
+
+fn read_upload(table: &TableReader<'_>) -> Option<Upload> {
+    let (from, to, mode) = (table.take(&FROM), table.take(&TO), table.take(&MODE));
+    Some(Upload {
+        from: from?,
+        to: to?,
+        mode: mode?,
+    })
+}
+
+fn read_unlock(table: &TableReader<'_>) -> Option<Prompt> {
+    let (pattern, answer) = (table.take(&PROMPT), table.take(&ANSWER));
+    Some(Prompt {
+        pattern: pattern?,
+        answer: answer?,
+    })
+}

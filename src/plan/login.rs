@@ -1,0 +1,25 @@
+//! Who logs in.
+
+use super::{SecretSource, SshPlan};
+
+/// Who logs in to the guest, and with what. At least one of password and key is there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LoginPlan {
+    /// The user.
+    pub user: String,
+    /// The password, if password login is used.
+    pub password: Option<SecretSource>,
+    /// The private key, if key login is used.
+    pub key: Option<SecretSource>,
+}
+
+impl SshPlan {
+    /// The login without the rules for its stability.
+    pub fn login(&self) -> LoginPlan {
+        LoginPlan {
+            user: self.user.clone(),
+            password: self.password.clone(),
+            key: self.key.clone(),
+        }
+    }
+}
