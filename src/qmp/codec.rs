@@ -296,7 +296,7 @@ mod tests {
                 outcome: Err(_)
             })
         ));
-        assert_eq!(parse(b" \t"), Err(BadFrame::Blank));
+        assert!(matches!(parse(b" \t"), Err(BadFrame::Blank)));
         assert!(matches!(parse(b"{}"), Err(BadFrame::Unrecognised { .. })));
         assert!(matches!(parse(b"[]"), Err(BadFrame::Unreadable { .. })));
         assert!(matches!(parse(b"\xff\x1b"), Err(BadFrame::Unreadable { .. })));

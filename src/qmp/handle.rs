@@ -9,7 +9,8 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::Instant;
 
 use super::error::{QmpError, QmpLoss, printable};
-use super::session::{Band, Request, Waiter};
+use super::request::{Band, Request};
+use super::session::Waiter;
 
 /// A caller that waits for the JSON text of a result.
 #[derive(Debug)]

@@ -11,6 +11,7 @@ pub mod event;
 mod handle;
 pub mod link;
 mod notice;
+mod request;
 pub mod session;
 mod transcript;
 
@@ -19,5 +20,5 @@ pub use event::QmpEvent;
 pub use handle::Qmp;
 pub use link::attach;
 pub use notice::{ProtocolNote, QemuVersion, QmpNotice};
-pub use session::{Band, Request};
+pub use request::{Band, Request};
 pub use transcript::{Direction, NoTranscript, SharedTranscript, Transcript};

@@ -4,8 +4,8 @@
 //! [`Waiter`]; one that has stopped waiting costs nothing but a note when the reply comes.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::fmt;
 
-use serde::Serialize;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
@@ -13,6 +13,7 @@ use super::codec::{BadFrame, Frame, WireError, parse};
 use super::error::{QmpError, QmpLoss, printable};
 use super::event::QmpEvent;
 use super::notice::{Greeting, ProtocolNote, QmpNotice};
+use super::request::{Band, Request};
 use crate::text::Untrusted;
 
 /// How many ordinary commands QEMU may have at a time. QEMU stops reading when the eighth is queued, and then an
@@ -23,95 +24,13 @@ pub const OUT_OF_BAND_IN_FLIGHT_MAX: usize = 8;
 /// How many commands may wait for their turn; more are refused with [`QmpError::Busy`].
 pub const QUEUE_MAX: usize = 256;
 
-/// Whether a command waits for those before it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Band {
-    /// One after the other, in QEMU's main loop.
-    InBand,
-    /// At once, even if the main loop is blocked; refused if QEMU doesn't offer it. Only a few commands can do it.
-    OutOfBand,
-    /// Out of band if QEMU offers it, else in band.
-    OutOfBandIfOffered,
-}
-
-/// A command and how it is to be sent. Its `Debug` form shows no arguments.
-#[derive(Clone)]
-pub struct Request {
-    command: String,
-    arguments: Value,
-    band: Band,
-    secret: bool,
-}
-
-impl std::fmt::Debug for Request {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Request({}, {:?})", self.command, self.band)
-    }
-}
-
-impl Request {
-    /// A command by its name; `arguments` is a JSON object, or `Null` for none.
-    pub fn new(command: impl Into<String>, arguments: Value) -> Self {
-        Self {
-            command: command.into(),
-            arguments,
-            band: Band::InBand,
-            secret: false,
-        }
-    }
-
-    /// A command by its type.
-    pub fn typed<C: qapi::Command>(command: &C) -> Result<Self, QmpError> {
-        serde_json::to_value(command)
-            .map(|arguments| Self::new(C::NAME, arguments))
-            .map_err(|error| QmpError::Encode {
-                command: C::NAME.to_owned(),
-                error: error.to_string(),
-            })
-    }
-
-    /// Sends it in another band.
-    #[must_use]
-    pub fn in_band(mut self, band: Band) -> Self {
-        self.band = band;
-        self
-    }
-
-    /// Keeps the arguments, and what QEMU says about them, out of the transcript and of errors.
-    #[must_use]
-    pub fn secret(mut self) -> Self {
-        self.secret = true;
-        self
-    }
-
-    /// The command's name.
-    pub fn command(&self) -> &str {
-        &self.command
-    }
-
-    /// True if the arguments must not be shown.
-    pub fn is_secret(&self) -> bool {
-        self.secret
-    }
-
-    fn line(&self, id: u64, oob: bool, arguments: &Value) -> Vec<u8> {
-        let verb = if oob { "exec-oob" } else { "execute" };
-        let mut message = json!({ verb: self.command, "id": id });
-        if !arguments.is_null() && arguments.as_object().is_none_or(|members| !members.is_empty()) {
-            message["arguments"] = arguments.clone();
-        }
-        message.to_string().into_bytes()
-    }
-}
-
 /// Somebody who waits for a reply.
 pub trait Waiter {
     /// False once the reply is no longer wanted.
     fn is_waiting(&self) -> bool;
 }
 
-/// What is to be done next.
-#[derive(Debug)]
+/// What is to be done next. Its `Debug` form shows neither lines nor results, which may be secret.
 pub enum Output<W> {
     /// Write this line (without a line ending) to QEMU; `recorded` is what the transcript may show of it.
     Send {
@@ -129,6 +48,16 @@ pub enum Output<W> {
     },
     /// Tell the driver.
     Notice(QmpNotice),
+}
+
+impl<W> fmt::Debug for Output<W> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Send { .. } => f.write_str("Send"),
+            Self::Finish { outcome, .. } => write!(f, "Finish({:?})", outcome.as_ref().map(|_| ())),
+            Self::Notice(notice) => write!(f, "Notice({notice:?})"),
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -243,10 +172,12 @@ impl<W: Waiter> Session<W> {
                 class: printable(&class),
                 desc: if secret { "***".to_owned() } else { printable(&desc) },
             },
-            Err(BadFrame::Unreadable { .. }) if secret => ProtocolNote::BadFrame(BadFrame::Unreadable {
-                error: "not shown because a secret is being sent".to_owned(),
-                excerpt: Untrusted::new(*b"***"),
-            }),
+            Err(BadFrame::Unreadable { .. } | BadFrame::Unrecognised { .. }) if secret => {
+                ProtocolNote::BadFrame(BadFrame::Unreadable {
+                    error: "not shown because a secret is being sent".to_owned(),
+                    excerpt: Untrusted::new(*b"***"),
+                })
+            }
             Err(bad) => ProtocolNote::BadFrame(bad),
             Ok(_) => ProtocolNote::ResultWithoutId,
         };
@@ -343,7 +274,7 @@ impl<W: Waiter> Session<W> {
             self.note(ProtocolNote::UnknownId {
                 id: printable(id.get()),
             });
-            return None;
+            return self.holds_secret().then(|| b"***".to_vec());
         };
         let recorded = secret.then(|| redacted_reply(number, outcome.as_ref()));
         if waiter.is_waiting() {
@@ -404,14 +335,9 @@ impl<W: Waiter> Session<W> {
 
 /// The reply to a secret command, as the transcript may show it: QEMU's words may repeat the arguments.
 fn redacted_reply(id: u64, outcome: Result<&&RawValue, &WireError>) -> Vec<u8> {
-    #[derive(Serialize)]
-    struct Refusal<'a> {
-        class: &'a str,
-        desc: &'a str,
-    }
     let reply = match outcome {
         Ok(_) => json!({"return": "***", "id": id}),
-        Err(error) => json!({"error": Refusal { class: &error.class, desc: "***" }, "id": id}),
+        Err(error) => json!({"error": {"class": error.class, "desc": "***"}, "id": id}),
     };
     reply.to_string().into_bytes()
 }
