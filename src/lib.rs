@@ -5,5 +5,6 @@ pub mod machine;
 pub mod plan;
 pub mod procfs;
 pub mod qemu;
+pub mod qmp;
 pub mod text;
 pub mod units;
