@@ -11,7 +11,7 @@ use crate::text::Untrusted;
 /// How long the console must be silent before the unterminated line at its end is taken for a prompt.
 pub const PROMPT_QUIET: Duration = Duration::from_millis(150);
 /// How long a marker in an unterminated line may stay unseen while the console is never silent.
-pub const TAIL_WAIT_MAX: Duration = Duration::from_millis(1000);
+pub const TAIL_WAIT_MAX: Duration = Duration::from_secs(1);
 /// Length in bytes of the line that a [`Match`] quotes; of a longer line it quotes the part around the match.
 pub const MATCH_LINE_BYTES_MAX: usize = 1024;
 

@@ -74,26 +74,32 @@ impl Escape {
 impl State {
     /// The state behind a byte that is not ESC, CAN, SUB, CR or LF. `None`: the byte is not part of the sequence.
     fn next(self, byte: u8) -> Option<Self> {
-        match (self, byte) {
-            (Self::TextEscape, b'\\') | (Self::Text | Self::CommandStart, BEL) => Some(Self::Ground),
-            (Self::Text, _) => Some(Self::Text),
-            (Self::CommandStart, b'R') => Some(Self::Ground),
-            (Self::CommandStart, b'P') => Some(Self::Palette(7)),
-            (Self::CommandStart, _) => Some(Self::Text),
-            (Self::Palette(left), b'0'..=b'9' | b'a'..=b'f' | b'A'..=b'F') => Some(match left {
+        match self {
+            Self::Text | Self::CommandStart if byte == BEL => Some(Self::Ground),
+            Self::Text => Some(Self::Text),
+            Self::CommandStart => Some(match byte {
+                b'R' => Self::Ground,
+                b'P' => Self::Palette(7),
+                _ => Self::Text,
+            }),
+            Self::Palette(left) => byte.is_ascii_hexdigit().then_some(match left {
                 ..=1 => Self::Ground,
                 _ => Self::Palette(left - 1),
             }),
-            (Self::Ground | Self::Palette(_), _) | (_, 0x80..) => None,
+            _ if byte >= 0x80 => None,
             // Other control characters act at once in a terminal and do not end the sequence.
-            (_, ..0x20 | 0x7f) => Some(self),
-            (Self::Start | Self::TextEscape, b'[') => Some(Self::Control),
-            (Self::Start | Self::TextEscape, b']') => Some(Self::CommandStart),
-            (Self::Start | Self::TextEscape, b'P' | b'X' | b'^' | b'_') => Some(Self::Text),
-            (Self::Start | Self::TextEscape | Self::Intermediate, b' '..=b'/') => Some(Self::Intermediate),
-            (Self::Start | Self::TextEscape | Self::Intermediate, _) => Some(Self::Ground),
-            (Self::Control, b'@'..=b'~') => Some(Self::Ground),
-            (Self::Control, _) => Some(Self::Control),
+            _ if byte.is_ascii_control() => Some(self),
+            Self::Start | Self::TextEscape => Some(match byte {
+                b'[' => Self::Control,
+                b']' => Self::CommandStart,
+                b'P' | b'X' | b'^' | b'_' => Self::Text,
+                b' '..=b'/' => Self::Intermediate,
+                _ => Self::Ground,
+            }),
+            Self::Intermediate if matches!(byte, b' '..=b'/') => Some(Self::Intermediate),
+            Self::Control if byte < b'@' => Some(Self::Control),
+            Self::Intermediate | Self::Control => Some(Self::Ground),
+            Self::Ground => None,
         }
     }
 }
