@@ -6,5 +6,6 @@ pub mod plan;
 pub mod procfs;
 pub mod qemu;
 pub mod qmp;
+pub mod serial;
 pub mod text;
 pub mod units;

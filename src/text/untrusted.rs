@@ -24,6 +24,12 @@ impl Untrusted {
     }
 }
 
+impl AsRef<[u8]> for Untrusted {
+    fn as_ref(&self) -> &[u8] {
+        &self.0
+    }
+}
+
 impl fmt::Debug for Untrusted {
     /// Escaped ASCII, so that a `{:?}` in a test or a log can't carry an escape sequence.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

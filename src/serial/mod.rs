@@ -1,0 +1,7 @@
+//! The serial console: bytes → lines → matches, and the task that drains it.
+
+pub mod console;
+pub mod marker;
+pub mod raw_log;
+pub mod splitter;
+pub mod tap;

@@ -1,0 +1,232 @@
+//! The task that drains a console.
+//!
+//! A console that is not read stops the guest (QEMU holds back its output), so nothing here waits for anybody: notices go
+//! through a channel that has room for all of them, because each target has a limit, and input is written only when the
+//! guest takes it, while reading goes on.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Instant;
+
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadHalf, WriteHalf};
+use tokio::sync::mpsc;
+use tokio::time::{Instant as TokioInstant, sleep_until};
+
+use super::console::{CONSOLE_INPUTS_MAX, Console, Input, Shared};
+use super::marker::{Match, Watch};
+use super::raw_log::{LogError, RawLog};
+
+/// Bytes read at once.
+const READ_BYTES: usize = 64 * 1024;
+/// How many matches of one target are told; more are counted. A guest that prints one of them for ever can't hide another.
+pub const MATCHES_PER_TARGET_MAX: usize = 32;
+
+/// What a tap tells.
+#[derive(Debug)]
+pub enum SerialNotice {
+    /// The guest has written its first byte.
+    FirstByte {
+        /// When it came.
+        at: Instant,
+    },
+    /// A target was found.
+    Match(Match),
+    /// The log lost bytes. Told once.
+    LogFailed {
+        /// What happened.
+        error: LogError,
+    },
+    /// The console is closed: QEMU has ended or is about to. The last notice.
+    Closed(TapSummary),
+}
+
+/// What a tap did.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct TapSummary {
+    /// Bytes that the guest wrote.
+    pub bytes_total: u64,
+    /// Those of them that are on disk.
+    pub bytes_kept: u64,
+    /// Those that are not: over the budget, or lost.
+    pub bytes_dropped: u64,
+    /// Those that a failing disk lost.
+    pub bytes_lost: u64,
+    /// How many matches were found but not told, by target.
+    pub matches_dropped: BTreeMap<String, u64>,
+    /// Why reading ended, if not by the end of the stream.
+    pub read_error: Option<std::io::ErrorKind>,
+}
+
+/// Begins to drain `stream`, in a task that lives until the stream ends. Must be called in a tokio runtime.
+pub fn attach<S>(stream: S, watch: Watch, log: RawLog) -> (Console, mpsc::Receiver<SerialNotice>)
+where
+    S: AsyncRead + AsyncWrite + Send + 'static,
+{
+    let shared = Arc::new(Shared::new(log.layout().clone()));
+    let (inputs, pending) = mpsc::channel(CONSOLE_INPUTS_MAX);
+    // Every match that may be told, the first byte, the failed log and the end: sending can't fail for want of room.
+    let (notices, receiver) = mpsc::channel(watch.ids().count() * MATCHES_PER_TARGET_MAX + 3);
+    let (reader, writer) = tokio::io::split(stream);
+    let drain = Drain {
+        watch,
+        log,
+        shared: Arc::clone(&shared),
+        notices: Notices {
+            sender: notices,
+            told: BTreeMap::new(),
+            first_byte_told: false,
+        },
+    };
+    tokio::spawn(drain.run(reader, Writer::new(writer, pending)));
+    (Console { inputs, shared }, receiver)
+}
+
+struct Drain {
+    watch: Watch,
+    log: RawLog,
+    shared: Arc<Shared>,
+    notices: Notices,
+}
+
+impl Drain {
+    async fn run<S: AsyncRead + AsyncWrite>(mut self, mut reader: ReadHalf<S>, mut writer: Writer<S>) {
+        let mut buffer = vec![0; READ_BYTES];
+        let read_error = loop {
+            let quiet_at = self.watch.next_quiet_at();
+            tokio::select! {
+                read = reader.read(&mut buffer) => match read {
+                    Ok(0) => break None,
+                    Ok(count) => self.take(&buffer[..count]),
+                    Err(error) => break Some(error.kind()),
+                },
+                () = at(quiet_at) => {}
+                () = writer.step() => {}
+            }
+            let notices = &mut self.notices;
+            self.watch.quiet(now(), |found| notices.found(found));
+        };
+        self.close(read_error);
+    }
+
+    fn take(&mut self, bytes: &[u8]) {
+        let now = now();
+        self.notices.bytes_came(now);
+        let logged = self.log.write(bytes);
+        self.shared.saw(bytes, now, self.log.first_lost());
+        if let Err(error) = logged {
+            self.notices.tell(SerialNotice::LogFailed { error });
+        }
+        let notices = &mut self.notices;
+        self.watch.feed(bytes, now, |found| notices.found(found));
+    }
+
+    fn close(mut self, read_error: Option<std::io::ErrorKind>) {
+        let notices = &mut self.notices;
+        self.watch.finish(|found| notices.found(found));
+        let summary = TapSummary {
+            bytes_total: self.log.bytes_total(),
+            bytes_kept: self.log.bytes_kept(),
+            bytes_dropped: self.log.bytes_dropped(),
+            bytes_lost: self.log.bytes_lost(),
+            matches_dropped: self.notices.dropped(),
+            read_error,
+        };
+        self.notices.tell(SerialNotice::Closed(summary));
+    }
+}
+
+/// The clock that tokio's timers follow.
+fn now() -> Instant {
+    TokioInstant::now().into_std()
+}
+
+async fn at(deadline: Option<Instant>) {
+    match deadline {
+        Some(deadline) => sleep_until(deadline.into()).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// The way to the consumer.
+struct Notices {
+    sender: mpsc::Sender<SerialNotice>,
+    /// Matches found, by target.
+    told: BTreeMap<String, u64>,
+    first_byte_told: bool,
+}
+
+impl Notices {
+    fn tell(&self, notice: SerialNotice) {
+        // There is room (see `attach`); a consumer that is gone does not stop the draining.
+        let _ = self.sender.try_send(notice);
+    }
+
+    fn bytes_came(&mut self, now: Instant) {
+        if !std::mem::replace(&mut self.first_byte_told, true) {
+            self.tell(SerialNotice::FirstByte { at: now });
+        }
+    }
+
+    fn found(&mut self, found: Match) {
+        let count = match self.told.get_mut(&found.id) {
+            Some(count) => count,
+            None => self.told.entry(found.id.clone()).or_default(),
+        };
+        *count += 1;
+        if *count <= MATCHES_PER_TARGET_MAX as u64 {
+            self.tell(SerialNotice::Match(found));
+        }
+    }
+
+    fn dropped(&self) -> BTreeMap<String, u64> {
+        let over = |count: &u64| count.saturating_sub(MATCHES_PER_TARGET_MAX as u64);
+        let dropped = self.told.iter().map(|(id, count)| (id.clone(), over(count)));
+        dropped.filter(|(_, count)| *count > 0).collect()
+    }
+}
+
+/// The way to the guest.
+struct Writer<S> {
+    stream: WriteHalf<S>,
+    inputs: mpsc::Receiver<Input>,
+    /// The input that is being written, and how much of it the guest has taken.
+    current: Option<(Input, usize)>,
+}
+
+impl<S: AsyncRead + AsyncWrite> Writer<S> {
+    fn new(stream: WriteHalf<S>, inputs: mpsc::Receiver<Input>) -> Self {
+        Self {
+            stream,
+            inputs,
+            current: None,
+        }
+    }
+
+    /// Takes the next input or writes some of the current one. Safe to drop at any time: then nothing was done.
+    async fn step(&mut self) {
+        let Some((input, written)) = &mut self.current else {
+            match self.inputs.recv().await {
+                Some(input) => self.current = Some((input, 0)),
+                None => std::future::pending().await,
+            }
+            return;
+        };
+        let bytes = input.as_bytes();
+        if *written == bytes.len() {
+            self.current = None;
+            return;
+        }
+        match self.stream.write(&bytes[*written..]).await {
+            Ok(count) if count > 0 => *written += count,
+            _ => {
+                // The guest's end is gone. Reading will find the end of the stream; senders hear that it is closed.
+                self.inputs.close();
+                while self.inputs.try_recv().is_ok() {}
+                self.current = None;
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
