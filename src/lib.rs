@@ -7,5 +7,6 @@ pub mod procfs;
 pub mod qemu;
 pub mod qmp;
 pub mod serial;
+pub mod ssh;
 pub mod text;
 pub mod units;

@@ -1,0 +1,24 @@
+# DIR BOOT FIRST: writes the command's output to standard output from byte number FIRST (the first is 1), behind a line
+# of its own, until the command has ended, and what became of it to standard error. When it ended while we looked on,
+# some bytes may be missing at the end; a second call brings them.
+dir=$1 boot=$2 first=$3
+say() {
+    printf 'bootgate-follow %s\n' "$*" >&2
+}
+now=$(cat /proc/sys/kernel/random/boot_id)
+[ "$now" = "$boot" ] || { say rebooted "$now"; exit 0; }
+[ -p "$dir/end" ] || { say gone; exit 0; }
+# Opened for both first: opening a pipe only to read blocks if nobody holds its other end any more.
+exec 8<>"$dir/end" 7<"$dir/end" 8>&-
+printf 'bootgate-output\n'
+read -r state status size <"$dir/status"
+if [ "$state" = running ]; then
+    tail -c "+$first" -f "$dir/output" 2>/dev/null 7<&- &
+    read -r _ <&7
+    kill $! 2>/dev/null
+    wait $! 2>/dev/null
+    read -r state status size <"$dir/status"
+else
+    tail -c "+$first" "$dir/output"
+fi
+say "$state" "${status:--}" "${size:-$(($(wc -c <"$dir/output")))}"

@@ -1,0 +1,25 @@
+# DIR GRACE: ends the command and all of its process group: SIGTERM, after GRACE seconds SIGKILL.
+dir=$1 grace=$2
+say() {
+    printf 'bootgate-kill %s\n' "$*"
+}
+[ -p "$dir/end" ] || { say gone; exit 0; }
+exec 8<>"$dir/end" 7<"$dir/end" 8>&-
+pid=0
+while read -r state _ <"$dir/status" && [ "$state" = running ]; do
+    read -r pid <"$dir/pid"
+    [ "$pid" -eq 0 ] || break
+    sleep 1
+done
+[ "$state" = running ] || { say ended; exit 0; }
+target=$pid
+kill -s 0 -- "-$pid" 2>/dev/null && target=-$pid
+kill -s TERM -- "$target"
+{
+    sleep "$grace"
+    kill -s KILL -- "$target"
+} </dev/null >/dev/null 2>&1 7<&- &
+read -r _ <&7
+kill $! 2>/dev/null
+kill -s KILL -- "$target" 2>/dev/null
+say ended
