@@ -1,0 +1,6 @@
+//! QEMU: what a binary can do, how it is asked to run, and the files it runs on.
+
+pub mod argv;
+pub mod binary;
+mod child;
+pub mod feature;
