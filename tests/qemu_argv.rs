@@ -14,6 +14,7 @@ use bootgate::plan::{Arch, Attachment, DiskCache, DiskFormat, Network};
 use bootgate::qemu::argv::{
     BootSpec, DiskSpec, FirmwareSpec, FlashSpec, IMAGE_NODE, MachineSpec, build, disk_node, shell_quoted,
 };
+use bootgate::qemu::binary::Qemu;
 use bootgate::qemu::feature::{Accel, Features};
 use bootgate::units::{ByteSize, MIB};
 use serde_json::Value;
@@ -325,7 +326,7 @@ fn expected_nodes(spec: &MachineSpec) -> Vec<String> {
         .collect()
 }
 
-fn starts(qemu: &qemu_support::Qemu, name: &str, spec: &MachineSpec) {
+fn starts(qemu: &Qemu, name: &str, spec: &MachineSpec) {
     let context = format!("{name} on {}", qemu.features.version);
     let mut started = Started::new(&qemu.binary, &build(spec).unwrap());
     let Some(greeting) = started.line() else {

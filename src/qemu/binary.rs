@@ -96,6 +96,30 @@ impl BinaryError {
     }
 }
 
+/// A QEMU that can be used.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Qemu {
+    /// The binary, an absolute path.
+    pub binary: PathBuf,
+    /// Directories of its own data (`-L`), in search order. Empty: where it was built to look.
+    pub data_dirs: Vec<PathBuf>,
+    /// What it can do.
+    pub features: Features,
+}
+
+impl Qemu {
+    /// Finds a binary by path or by name and asks it what it can do.
+    pub async fn find(wanted: &Path, data_dirs: Vec<PathBuf>) -> Result<Self, BinaryError> {
+        let binary = locate(wanted)?;
+        let features = probe(&binary).await?;
+        Ok(Self {
+            binary,
+            data_dirs,
+            features,
+        })
+    }
+}
+
 fn has_directory(name: &Path) -> bool {
     name.components().count() > 1 || name.is_absolute()
 }

@@ -1,6 +1,8 @@
 //! QEMU: what a binary can do, how it is asked to run, and the files it runs on.
 
+pub mod accelerator;
 pub mod argv;
 pub mod binary;
 mod child;
 pub mod feature;
+mod probe_sector;

@@ -5,35 +5,21 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use bootgate::qemu::binary;
+use bootgate::qemu::binary::Qemu;
 use bootgate::qemu::feature::{Features, HelpTexts};
-
-/// A QEMU to test with.
-pub(crate) struct Qemu {
-    pub(crate) binary: PathBuf,
-    pub(crate) data_dirs: Vec<PathBuf>,
-    pub(crate) features: Features,
-}
 
 /// The installed QEMU, and the QEMU 10.0 that `fixtures/qemu10/unpack.sh` unpacked, if it did.
 pub(crate) async fn qemus() -> Vec<Qemu> {
-    let installed = binary::locate(Path::new("qemu-system-x86_64"))
+    let installed = Qemu::find(Path::new("qemu-system-x86_64"), Vec::new())
+        .await
         .unwrap_or_else(|error| panic!("{error}; this test needs it: {}", error.mend()));
-    let mut found = vec![(installed, Vec::new())];
+    let mut qemus = vec![installed];
     let tree = cache_dir().join("bootgate/qemu-10.0");
     let unpacked = tree.join("usr/bin/qemu-system-x86_64");
     if unpacked.exists() {
         let share = ["usr/share/qemu", "usr/share/seabios"].map(|dir| tree.join(dir));
-        found.push((unpacked, share.to_vec()));
-    }
-    let mut qemus = Vec::new();
-    for (binary, data_dirs) in found {
-        let features = binary::probe(&binary).await.unwrap_or_else(|error| panic!("{error}"));
-        qemus.push(Qemu {
-            binary,
-            data_dirs,
-            features,
-        });
+        let found = Qemu::find(&unpacked, share.to_vec()).await;
+        qemus.push(found.unwrap_or_else(|error| panic!("{error}")));
     }
     qemus
 }
