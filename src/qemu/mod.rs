@@ -5,4 +5,5 @@ pub mod argv;
 pub mod binary;
 mod child;
 pub mod feature;
+pub mod firmware;
 mod probe_sector;
