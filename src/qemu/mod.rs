@@ -1,3 +1,15 @@
+<<<<<<< HEAD
 //! QEMU: its process.
 
 pub mod process;
+=======
+//! QEMU: what a binary can do, how it is asked to run, and the files it runs on.
+
+pub mod accelerator;
+pub mod argv;
+pub mod binary;
+mod child;
+pub mod feature;
+pub mod firmware;
+mod probe_sector;
+>>>>>>> qemu

@@ -1,0 +1,279 @@
+//! The decision, from what the gate wants and what the probes show.
+
+use std::fs::OpenOptions;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use super::probe::{PROBE_DEADLINE, ProbeOutcome, ProbeResult, probe};
+use crate::plan::Accelerator;
+use crate::qemu::binary::Qemu;
+use crate::qemu::feature::Accel;
+
+const KVM_NODE: &str = "/dev/kvm";
+/// CPU models under KVM, best first. The second knows what current distributions ask for (x86-64-v2), and sets few
+/// model-specific registers, which is where `host` fails on some nested hosts.
+const KVM_MODELS: [&str; 2] = ["host", "Nehalem"];
+/// The CPU model under TCG. Older models were not quicker to boot a kernel with, and `max` runs what others refuse.
+const TCG_MODEL: &str = "max";
+
+/// The decision.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Chosen {
+    /// What runs the guest's instructions.
+    pub accel: Accel,
+    /// The CPU model that goes with it.
+    pub cpu_model: String,
+    /// The reason, as a sentence that a person can act on.
+    pub why: String,
+    /// The last probe, if KVM was tried at all.
+    pub probed: Option<ProbeResult>,
+}
+
+/// Why there is no accelerator to run with.
+#[derive(Debug, thiserror::Error)]
+pub enum AcceleratorError {
+    /// The gate asks for KVM, and KVM can't be used.
+    #[error("the gate asks for KVM, but {why}")]
+    NoKvm {
+        /// The reason, as a clause.
+        why: String,
+        /// What a person does about it.
+        mend: &'static str,
+    },
+    /// The gate asks for TCG, or nothing else is left, and the binary was built without it.
+    #[error("`{}` was built without TCG, and {why}", .binary.display())]
+    NoTcg {
+        /// The binary.
+        binary: PathBuf,
+        /// Why KVM is not used.
+        why: String,
+    },
+    /// The probe itself could not be made.
+    #[error("the accelerator probe can't be started: {0}")]
+    Probe(#[from] io::Error),
+}
+
+impl AcceleratorError {
+    /// What a person does about it.
+    pub fn mend(&self) -> &'static str {
+        match self {
+            Self::NoKvm { mend, .. } => mend,
+            Self::NoTcg { .. } => "install a QEMU that has TCG, or mend KVM",
+            Self::Probe(_) => "check the limits on memory and processes (`ulimit -a`)",
+        }
+    }
+}
+
+/// Why KVM is not used, and what would change that.
+struct NoKvm {
+    why: String,
+    mend: &'static str,
+    probed: Option<ProbeResult>,
+}
+
+/// Decides by trying. Takes up to two seconds where KVM hangs, and no time where there is none.
+pub async fn choose(qemu: &Qemu, wanted: Accelerator, cpu_model: Option<&str>) -> Result<Chosen, AcceleratorError> {
+    choose_on(Path::new(KVM_NODE), qemu, wanted, cpu_model).await
+}
+
+async fn choose_on(
+    node: &Path,
+    qemu: &Qemu,
+    wanted: Accelerator,
+    cpu_model: Option<&str>,
+) -> Result<Chosen, AcceleratorError> {
+    let no_kvm = match wanted {
+        Accelerator::Tcg => NoKvm {
+            why: "the gate asks for TCG".to_owned(),
+            mend: "",
+            probed: None,
+        },
+        Accelerator::Auto | Accelerator::Kvm => match try_kvm(node, qemu, cpu_model).await? {
+            Ok(result) => {
+                return Ok(Chosen {
+                    accel: Accel::Kvm,
+                    cpu_model: result.cpu_model.clone(),
+                    why: format!("KVM is used: a probe {result}"),
+                    probed: Some(result),
+                });
+            }
+            Err(no_kvm) => no_kvm,
+        },
+    };
+    let NoKvm { why, mend, probed } = no_kvm;
+    if wanted == Accelerator::Kvm {
+        return Err(AcceleratorError::NoKvm { why, mend });
+    }
+    if !qemu.features.has_accelerator(Accel::Tcg) {
+        let binary = qemu.binary.clone();
+        return Err(AcceleratorError::NoTcg { binary, why });
+    }
+    Ok(Chosen {
+        accel: Accel::Tcg,
+        cpu_model: cpu_model.unwrap_or(TCG_MODEL).to_owned(),
+        why: format!("KVM is not used: {why}"),
+        probed,
+    })
+}
+
+/// The first CPU model with which KVM works, or why there is none.
+async fn try_kvm(node: &Path, qemu: &Qemu, cpu_model: Option<&str>) -> io::Result<Result<ProbeResult, NoKvm>> {
+    if let Some(reason) = not_worth_a_probe(node, qemu) {
+        return Ok(Err(reason));
+    }
+    let models = cpu_model.map_or(KVM_MODELS.to_vec(), |model| vec![model]);
+    let mut failures = Vec::new();
+    let mut last = None;
+    for model in models {
+        let result = probe(qemu, Accel::Kvm, model, PROBE_DEADLINE).await?;
+        if result.outcome == ProbeOutcome::LongMode {
+            return Ok(Ok(result));
+        }
+        failures.push(result.to_string());
+        let hung = matches!(result.outcome, ProbeOutcome::Hung { .. });
+        last = Some(result);
+        if hung {
+            // No choice of registers makes a CPU run that does not run.
+            break;
+        }
+    }
+    Ok(Err(NoKvm {
+        why: format!("{} opens, but the probe {}", node.display(), failures.join("; and ")),
+        mend: "KVM is broken on this host, as on some nested virtual machines: use `accelerator = \"tcg\"`, or another host",
+        probed: last,
+    }))
+}
+
+fn not_worth_a_probe(node: &Path, qemu: &Qemu) -> Option<NoKvm> {
+    let because = |why: String, mend| {
+        Some(NoKvm {
+            why,
+            mend,
+            probed: None,
+        })
+    };
+    if !cfg!(target_arch = "x86_64") {
+        return because(
+            "this host is not an x86_64 machine".to_owned(),
+            "use `accelerator = \"tcg\"`, or an x86_64 host",
+        );
+    }
+    if !qemu.features.has_accelerator(Accel::Kvm) {
+        return because(
+            format!("`{}` was built without it", qemu.binary.display()),
+            "install a QEMU that has KVM",
+        );
+    }
+    let error = OpenOptions::new().read(true).write(true).open(node).err()?;
+    let why = format!("{} can't be opened: {error}", node.display());
+    because(
+        why,
+        match error.kind() {
+            io::ErrorKind::PermissionDenied => {
+                "join the group that owns it: `sudo usermod -aG kvm $USER`, then log in again"
+            }
+            _ => {
+                "enable virtualisation in the firmware and load `kvm_intel` or `kvm_amd`; in a container or virtual \
+                  machine, ask its host for it"
+            }
+        },
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::qemu::feature::{Features, Version};
+    use std::collections::BTreeSet;
+
+    /// A device file that opens, as a useless kvm node does.
+    const OPENS: &str = "/dev/null";
+
+    fn fake(name: &str) -> Qemu {
+        let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/qemu/fake");
+        Qemu {
+            binary: fixtures.join(name),
+            data_dirs: Vec::new(),
+            features: Features {
+                version: Version {
+                    major: 7,
+                    minor: 2,
+                    micro: 0,
+                },
+                version_line: String::new(),
+                q35_machine: "pc-q35-7.2".to_owned(),
+                exit_with_parent: false,
+                sandbox: true,
+                devices: BTreeSet::new(),
+                accelerators: ["kvm", "tcg"].map(str::to_owned).into(),
+            },
+        }
+    }
+
+    async fn auto(name: &str, cpu_model: Option<&str>) -> Chosen {
+        let chosen = choose_on(Path::new(OPENS), &fake(name), Accelerator::Auto, cpu_model).await;
+        chosen.unwrap()
+    }
+
+    #[tokio::test]
+    async fn kvm_that_works_is_used() {
+        let chosen = auto("works", None).await;
+        assert_eq!((chosen.accel, &*chosen.cpu_model), (Accel::Kvm, "host"));
+        assert!(
+            chosen
+                .why
+                .starts_with("KVM is used: a probe with `-cpu host` reached 64-bit code in"),
+            "{}",
+            chosen.why
+        );
+    }
+
+    #[tokio::test]
+    async fn a_model_that_aborts_is_followed_by_one_that_does_not() {
+        let chosen = auto("aborts-with-host", None).await;
+        assert_eq!((chosen.accel, &*chosen.cpu_model), (Accel::Kvm, "Nehalem"));
+        let chosen = auto("aborts-with-host", Some("host")).await;
+        assert_eq!((chosen.accel, &*chosen.cpu_model), (Accel::Tcg, "host"));
+        assert_eq!(
+            chosen.why,
+            "KVM is not used: /dev/null opens, but the probe with `-cpu host` was killed by SIGABRT: error: failed to \
+             set MSR 0x10a to 0x69"
+        );
+    }
+
+    #[tokio::test]
+    async fn a_hang_is_told_from_a_refusal() {
+        let chosen = auto("hangs-in-real-mode", None).await;
+        assert_eq!((chosen.accel, &*chosen.cpu_model), (Accel::Tcg, "max"));
+        let why = &chosen.why;
+        assert!(
+            why.contains("ran in real mode and hung before 64-bit code (waited 2."),
+            "{why}"
+        );
+        assert_eq!(chosen.probed.unwrap().outcome, ProbeOutcome::Hung { real_mode: true });
+        let why = auto("refuses", Some("x")).await.why;
+        assert!(
+            why.ends_with("`-cpu x` exited with status 1: unable to find CPU model"),
+            "{why}"
+        );
+    }
+
+    #[tokio::test]
+    async fn what_was_asked_for_is_not_replaced() {
+        let node = Path::new("/nonexistent/kvm");
+        let error = choose_on(node, &fake("works"), Accelerator::Kvm, None)
+            .await
+            .unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "the gate asks for KVM, but /nonexistent/kvm can't be opened: No such file or directory (os error 2)"
+        );
+        assert!(error.mend().contains("kvm_intel"));
+        let chosen = choose_on(Path::new(OPENS), &fake("works"), Accelerator::Tcg, None).await;
+        assert_eq!(chosen.unwrap().accel, Accel::Tcg);
+        let mut no_tcg = fake("works");
+        no_tcg.features.accelerators.clear();
+        let error = choose_on(node, &no_tcg, Accelerator::Auto, None).await.unwrap_err();
+        assert!(matches!(error, AcceleratorError::NoTcg { .. }), "{error}");
+    }
+}
