@@ -1,9 +1,4 @@
-<<<<<<< HEAD
-//! QEMU: its process.
-
-pub mod process;
-=======
-//! QEMU: what a binary can do, how it is asked to run, and the files it runs on.
+//! QEMU: what a binary can do, how it is asked to run, the files it runs on, and its process.
 
 pub mod accelerator;
 pub mod argv;
@@ -12,4 +7,4 @@ mod child;
 pub mod feature;
 pub mod firmware;
 mod probe_sector;
->>>>>>> qemu
+pub mod process;
