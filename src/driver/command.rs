@@ -1,0 +1,190 @@
+//! The stage's command: its output is kept, searched line by line, and told as events.
+
+use std::fs::File;
+use std::io::Write as _;
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use tokio::sync::mpsc;
+
+use crate::machine::{Event, EvidenceRef};
+use crate::plan::{StageKind, StagePlan};
+use crate::serial::marker::{Match, Watch};
+use crate::ssh::{CommandError, CommandNotice, CommandSpec, HostKeyPin, JobSpec, Login, ReconnectRule, run_command};
+use crate::units::MIB;
+
+use super::input::{Input, VmInput};
+use super::{translate, watch};
+
+/// How much of a command's output is kept, in bytes. What comes after is searched, not kept.
+const OUTPUT_LOG_BYTES_MAX: u64 = 64 * MIB;
+/// Chunks of output that may wait to be searched. The rest waits in a file in the guest.
+const CHUNKS_MAX: usize = 64;
+
+/// What the command's task tells the driver.
+pub(super) enum CommandInput {
+    /// An event for the machine.
+    Event(Event),
+    /// Something for the trace.
+    Note { what: &'static str, detail: String },
+}
+
+/// Everything that a command needs.
+pub(super) struct CommandTask {
+    pub(super) number: u64,
+    pub(super) login: Login,
+    pub(super) pin: HostKeyPin,
+    pub(super) run: uuid::Uuid,
+    pub(super) retry_every: Duration,
+    pub(super) give_up_after: Duration,
+    pub(super) inputs: mpsc::Sender<Input>,
+}
+
+impl CommandTask {
+    /// Runs the command of a stage to its end.
+    pub(super) async fn run(self, stage: StagePlan, log: std::path::PathBuf, file: String) {
+        let StageKind::Command {
+            uploads, command, pass, fail, ..
+        } = &stage.kind
+        else {
+            return;
+        };
+        let reader = match Reader::new(pass, fail, &log, file.clone()) {
+            Ok(reader) => reader,
+            Err(detail) => return self.tell(Event::CommandUnreachable { detail }).await,
+        };
+        let spec = CommandSpec {
+            job: JobSpec::new(self.run, &stage.name, command),
+            uploads: uploads.clone(),
+        };
+        let rule = ReconnectRule {
+            retry_every: self.retry_every,
+            give_up_after: self.give_up_after,
+        };
+        let (notices, received) = mpsc::channel(CHUNKS_MAX);
+        // The search owns the receiver; when the command ends, its sender is dropped and the search drains and ends.
+        let ended = async {
+            let ended = run_command(&self.login, &self.pin, Some(self.run), &spec, &notices, rule).await;
+            drop(notices);
+            ended
+        };
+        let (ended, ()) = tokio::join!(ended, self.search(reader, received));
+        let event = match ended {
+            Ok(end) => Event::CommandEnded {
+                exit: translate::command_exit(end.exit),
+                evidence: EvidenceRef {
+                    file,
+                    offset_bytes: Some(end.output_bytes),
+                    quote: None,
+                },
+            },
+            Err(error) => Event::CommandUnreachable {
+                detail: describe(&error),
+            },
+        };
+        self.tell(event).await;
+    }
+
+    async fn search(&self, mut reader: Reader, mut received: mpsc::Receiver<CommandNotice>) {
+        while let Some(notice) = received.recv().await {
+            match notice {
+                CommandNotice::Connected(_) => {}
+                CommandNotice::Uploaded(uploaded) => {
+                    self.note("uploaded", format!("{} ({})", uploaded.path, uploaded.size_bytes)).await;
+                }
+                CommandNotice::Started(_) => self.tell(Event::CommandStarted).await,
+                CommandNotice::Output { bytes, .. } => {
+                    for event in reader.take(bytes.as_bytes()) {
+                        self.tell(event).await;
+                    }
+                    self.tell(Event::CommandProgressed).await;
+                }
+                CommandNotice::ConnectionLost { why } => {
+                    self.note("connection-broke", why).await;
+                    self.tell(Event::ConnectionLost).await;
+                }
+                CommandNotice::Reattached { .. } => self.tell(Event::CommandReattached).await,
+            }
+        }
+        for event in reader.finish() {
+            self.tell(event).await;
+        }
+    }
+
+    async fn tell(&self, event: Event) {
+        self.send(CommandInput::Event(event)).await;
+    }
+
+    async fn note(&self, what: &'static str, detail: String) {
+        self.send(CommandInput::Note { what, detail }).await;
+    }
+
+    async fn send(&self, input: CommandInput) {
+        let _ = self.inputs.send(Input::Vm(self.number, VmInput::Command(input))).await;
+    }
+}
+
+fn describe(error: &CommandError) -> String {
+    error.to_string()
+}
+
+/// Keeps and searches the output.
+struct Reader {
+    watch: Watch,
+    log: File,
+    room_bytes: u64,
+    file: String,
+}
+
+impl Reader {
+    fn new(
+        pass: &[crate::plan::Pattern],
+        fail: &[crate::plan::Pattern],
+        log: &Path,
+        file: String,
+    ) -> Result<Self, String> {
+        let watch = watch::of_command(pass, fail).map_err(|error| error.to_string())?;
+        let mut options = File::options();
+        let log = options.write(true).create_new(true).mode(0o600).open(log);
+        let log = log.map_err(|error| format!("its output can't be kept in {file}: {error}"))?;
+        Ok(Self {
+            watch,
+            log,
+            room_bytes: OUTPUT_LOG_BYTES_MAX,
+            file,
+        })
+    }
+
+    fn take(&mut self, bytes: &[u8]) -> Vec<Event> {
+        let kept = bytes.len().min(usize::try_from(self.room_bytes).unwrap_or(usize::MAX));
+        // A full host disk shows as a BLOCK_IO_ERROR of the guest or in the journal; the search goes on regardless.
+        if self.log.write_all(&bytes[..kept]).is_ok() {
+            self.room_bytes -= kept as u64;
+        }
+        let mut events = Vec::new();
+        let file = self.file.clone();
+        self.watch.feed(bytes, Instant::now(), |found| events.extend(event(&found, &file)));
+        events
+    }
+
+    fn finish(&mut self) -> Vec<Event> {
+        let mut events = Vec::new();
+        let file = self.file.clone();
+        self.watch.finish(|found| events.extend(event(&found, &file)));
+        events
+    }
+}
+
+fn event(found: &Match, file: &str) -> Option<Event> {
+    let evidence = watch::evidence(found, file);
+    let index = |prefix: &str| found.id.strip_prefix(prefix)?.parse().ok();
+    if let Some(pattern) = index("pass:") {
+        return Some(Event::PassLineSeen { pattern, evidence });
+    }
+    if let Some(pattern) = index("fail:") {
+        return Some(Event::FailLineSeen { pattern, evidence });
+    }
+    let rule = watch::rule(&found.id)?;
+    Some(Event::OutputRuleMatched { rule, evidence })
+}

@@ -1,0 +1,42 @@
+//! Everything that reaches the driver's task, from any source.
+
+use std::sync::Arc;
+
+use crate::machine::{GuestStatus, StopSignal};
+use crate::qemu::process::ExitReport;
+use crate::qmp::QmpNotice;
+use crate::serial::tap::SerialNotice;
+use crate::ssh::Probe;
+
+use super::command::CommandInput;
+use super::prepare::{HostFacts, PrepareError};
+use super::vm::Vm;
+
+/// How many inputs may wait for the driver. Sources wait when it is full; the ones that must not wait have queues of
+/// their own behind them.
+pub(super) const INPUTS_MAX: usize = 1024;
+
+/// Something that reached the driver.
+pub(super) enum Input {
+    /// The machine of a stage is ready, or can't be brought up.
+    Prepared(Result<(Box<Vm>, HostFacts), PrepareError>),
+    /// Something about the machine with this number. A machine that is gone is not listened to any more.
+    Vm(u64, VmInput),
+    /// bootgate was asked to stop.
+    Stop(StopSignal),
+}
+
+/// Something about a machine.
+pub(super) enum VmInput {
+    Qmp(QmpNotice),
+    Serial(SerialNotice),
+    Exited(Arc<ExitReport>),
+    Status(GuestStatus),
+    Silent { stopped_by_signal: bool },
+    Probe(Box<Probe>),
+    Command(CommandInput),
+    Captured { missing: Vec<String> },
+    Released(Result<(), String>),
+    /// An effect could not be performed; worth a note in the trace.
+    Note { what: &'static str, detail: String },
+}

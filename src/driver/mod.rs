@@ -1,0 +1,24 @@
+//! The one task that owns the machine: it merges everything that happens into events, and performs the effects.
+//!
+//! [`run`] is the whole of it. Nothing else changes the state of a gate.
+
+mod capture;
+mod command;
+mod heartbeat;
+mod input;
+mod perform;
+mod prepare;
+mod resolve;
+mod run;
+mod secrets;
+mod signals;
+mod trace;
+mod translate;
+mod vm;
+mod watch;
+
+pub use prepare::HostFacts;
+pub use resolve::{MissingInput, Resolved, resolve};
+pub use run::{Observer, Options, Outcome, run};
+pub use secrets::Secrets;
+pub use trace::record_json;

@@ -1,0 +1,72 @@
+//! What a gate file names must be there before anything is started: the image, the uploads, the secrets.
+
+use std::path::{Path, PathBuf};
+
+use crate::plan::{ImageSource, Plan, StageKind};
+
+use super::secrets::Secrets;
+
+/// A plan whose inputs are all there.
+pub struct Resolved {
+    /// Its secrets.
+    pub secrets: Secrets,
+}
+
+/// Something that the gate file names and that is not there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MissingInput {
+    /// What is wrong, as a sentence without an end.
+    pub problem: String,
+    /// What to do about it.
+    pub mend: String,
+}
+
+/// Looks for everything that the plan names. Gives all mistakes at once.
+pub fn resolve(plan: &Plan) -> Result<Resolved, Vec<MissingInput>> {
+    let mut missing = Vec::new();
+    for (what, path) in inputs(plan) {
+        if let Err(problem) = readable(&path) {
+            missing.push(MissingInput {
+                problem: format!("{what} `{}` {problem}", path.display()),
+                mend: format!("check the path in {}; it is relative to that file", plan.file.display()),
+            });
+        }
+    }
+    let secrets = Secrets::read(plan).unwrap_or_else(|mistakes| {
+        missing.extend(mistakes.into_iter().map(|problem| MissingInput {
+            problem,
+            mend: format!("set it, or change {}", plan.file.display()),
+        }));
+        Secrets::default()
+    });
+    if missing.is_empty() { Ok(Resolved { secrets }) } else { Err(missing) }
+}
+
+fn inputs(plan: &Plan) -> Vec<(&'static str, PathBuf)> {
+    let mut inputs = match &plan.image.source {
+        ImageSource::Iso(path) | ImageSource::Disk { path, .. } => vec![("the image", path.clone())],
+        ImageSource::Kernel { kernel, initrd, .. } => {
+            let mut files = vec![("the kernel", kernel.clone())];
+            files.extend(initrd.iter().map(|path| ("the initial RAM disk", path.clone())));
+            files
+        }
+    };
+    for stage in &plan.stages {
+        if let StageKind::Command { uploads, .. } = &stage.kind {
+            inputs.extend(uploads.iter().map(|upload| ("the file to upload", upload.from.clone())));
+        }
+    }
+    inputs
+}
+
+fn readable(path: &Path) -> Result<(), String> {
+    let file = std::fs::File::open(path).map_err(|error| match error.kind() {
+        std::io::ErrorKind::NotFound => "does not exist".to_owned(),
+        _ => format!("can't be read: {error}"),
+    })?;
+    match file.metadata() {
+        Ok(metadata) if metadata.is_dir() => Err("is a directory".to_owned()),
+        Ok(metadata) if metadata.is_file() && metadata.len() == 0 => Err("is empty".to_owned()),
+        _ => Ok(()),
+    }
+}

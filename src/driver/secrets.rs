@@ -1,0 +1,101 @@
+//! Where secrets are turned from names into values, once, before anything is started.
+
+use std::io::Read;
+use std::path::Path;
+
+use crate::plan::{Plan, Secret, SecretSource, StageKind};
+use crate::ssh::Auth;
+use crate::text::Redactor;
+
+/// The largest file that is read as a secret, in bytes.
+const SECRET_BYTES_MAX: u64 = 64 * 1024;
+
+/// The secrets of a plan: what each stage logs in with, and what it answers a passphrase prompt with.
+#[derive(Clone, Default)]
+pub struct Secrets {
+    logins: Vec<Option<(String, Auth)>>,
+    answers: Vec<Option<Secret>>,
+    all: Vec<Secret>,
+}
+
+impl Secrets {
+    /// Reads every secret that the plan names. Gives all mistakes at once.
+    pub fn read(plan: &Plan) -> Result<Self, Vec<String>> {
+        let mut secrets = Self::default();
+        let mut mistakes = Vec::new();
+        for (index, stage) in plan.stages.iter().enumerate() {
+            let login = secrets.login(plan, index).unwrap_or_else(|mistake| {
+                mistakes.push(format!("stage `{}`: {mistake}", stage.name));
+                None
+            });
+            secrets.logins.push(login);
+            let answer = match &stage.kind {
+                StageKind::InstalledBoot {
+                    unlock: Some(prompt), ..
+                } => secrets.value(&prompt.answer, false).map(Some),
+                _ => Ok(None),
+            };
+            secrets.answers.push(answer.unwrap_or_else(|mistake| {
+                mistakes.push(format!("stage `{}`: the answer to the prompt {mistake}", stage.name));
+                None
+            }));
+        }
+        mistakes.dedup();
+        if mistakes.is_empty() { Ok(secrets) } else { Err(mistakes) }
+    }
+
+    fn login(&mut self, plan: &Plan, stage: usize) -> Result<Option<(String, Auth)>, String> {
+        let Some(login) = plan.login(stage) else { return Ok(None) };
+        let auth = match (&login.key, &login.password) {
+            (Some(key), _) => {
+                let text = self.value(key, true).map_err(|mistake| format!("the SSH key {mistake}"))?;
+                Auth::key(&text).map_err(|error| format!("the SSH key can't be used: {error}"))?
+            }
+            (None, Some(password)) => {
+                let password = self.value(password, false);
+                Auth::Password(password.map_err(|mistake| format!("the SSH password {mistake}"))?)
+            }
+            (None, None) => return Err("the [ssh] table has neither password nor key".to_owned()),
+        };
+        Ok(Some((login.user, auth)))
+    }
+
+    fn value(&mut self, source: &SecretSource, whole_file: bool) -> Result<Secret, String> {
+        let secret = match source {
+            SecretSource::Inline(secret) => secret.clone(),
+            SecretSource::Environment(name) => match std::env::var(name) {
+                Ok(value) => Secret::new(value),
+                Err(_) => return Err(format!("is to come from the environment variable `{name}`, which is not set")),
+            },
+            SecretSource::File(path) => Secret::new(read(path, whole_file)?),
+        };
+        self.all.push(secret.clone());
+        Ok(secret)
+    }
+
+    /// User and proof for a stage's logins.
+    pub(super) fn login_of(&self, stage: usize) -> Option<(String, Auth)> {
+        self.logins.get(stage).cloned().flatten()
+    }
+
+    /// The answer to a stage's passphrase prompt.
+    pub(super) fn answer_of(&self, stage: usize) -> Option<Secret> {
+        self.answers.get(stage).cloned().flatten()
+    }
+
+    /// What takes the secrets out of every text that is kept or shown.
+    pub(super) fn redactor(&self) -> Redactor {
+        Redactor::new(self.all.iter())
+    }
+}
+
+fn read(path: &Path, whole: bool) -> Result<String, String> {
+    let problem = |error: std::io::Error| format!("is to come from `{}`, which can't be read: {error}", path.display());
+    let mut text = String::new();
+    let file = std::fs::File::open(path).map_err(problem)?;
+    file.take(SECRET_BYTES_MAX).read_to_string(&mut text).map_err(problem)?;
+    if whole {
+        return Ok(text);
+    }
+    Ok(text.lines().next().unwrap_or_default().to_owned())
+}

@@ -1,0 +1,91 @@
+//! One machine while it exists: its process, its QMP link, its console, and what was learned about its SSH.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use tokio::sync::mpsc;
+use tokio::task::AbortHandle;
+
+use crate::qemu::process::Running;
+use crate::qmp::{Qmp, QmpNotice};
+use crate::serial::console::Console;
+use crate::serial::tap::SerialNotice;
+use crate::ssh::{HostKey, HostKeyPin, LoginWatch, Stability};
+
+use super::heartbeat;
+use super::input::{Input, VmInput};
+
+/// A machine that was brought up.
+pub(super) struct Vm {
+    /// Counts the machines of a run, from 1.
+    pub(super) number: u64,
+    pub(super) running: Arc<Running>,
+    pub(super) qmp: Qmp,
+    pub(super) notices: Option<mpsc::Receiver<QmpNotice>>,
+    pub(super) console: Console,
+    pub(super) sightings: Option<mpsc::Receiver<SerialNotice>>,
+    /// The console's file in the run directory.
+    pub(super) serial_file: String,
+    /// The host's end of the forward to the guest's port 22.
+    pub(super) ssh_address: Option<SocketAddr>,
+    /// What must be free after this machine has exited.
+    pub(super) images: Vec<std::path::PathBuf>,
+    pub(super) ssh: SshSide,
+    pub(super) tasks: Tasks,
+}
+
+/// What was learned about SSH in this boot.
+#[derive(Default)]
+pub(super) struct SshSide {
+    pub(super) watch: Option<LoginWatch>,
+    pub(super) stability: Option<Stability>,
+    pub(super) pin: HostKeyPin,
+    pub(super) key: Option<HostKey>,
+}
+
+/// Tasks that end with the machine.
+#[derive(Default)]
+pub(super) struct Tasks {
+    pub(super) heartbeat: Option<AbortHandle>,
+    pub(super) command: Option<AbortHandle>,
+    pub(super) others: Vec<AbortHandle>,
+}
+
+impl Drop for Tasks {
+    fn drop(&mut self) {
+        let tasks = [self.heartbeat.take(), self.command.take()].into_iter().flatten();
+        for task in tasks.chain(self.others.drain(..)) {
+            task.abort();
+        }
+    }
+}
+
+impl Vm {
+    /// Begins to tell the driver what happens to this machine.
+    pub(super) fn listen(&mut self, inputs: &mpsc::Sender<Input>) {
+        let number = self.number;
+        if let Some(notices) = self.notices.take() {
+            // Not aborted with the machine: its last words are still wanted, and it ends with the link.
+            tokio::spawn(forward(number, notices, VmInput::Qmp, inputs.clone()));
+        }
+        if let Some(sightings) = self.sightings.take() {
+            tokio::spawn(forward(number, sightings, VmInput::Serial, inputs.clone()));
+        }
+        tokio::spawn(tell_exit(number, self.running.clone(), inputs.clone()));
+        let heartbeat = heartbeat::watch(number, self.qmp.clone(), self.running.clone(), inputs.clone());
+        self.tasks.heartbeat = Some(tokio::spawn(heartbeat).abort_handle());
+    }
+}
+
+async fn forward<T>(number: u64, mut from: mpsc::Receiver<T>, wrap: fn(T) -> VmInput, to: mpsc::Sender<Input>) {
+    while let Some(notice) = from.recv().await {
+        if to.send(Input::Vm(number, wrap(notice))).await.is_err() {
+            return;
+        }
+    }
+}
+
+async fn tell_exit(number: u64, running: Arc<Running>, to: mpsc::Sender<Input>) {
+    let report = running.wait().await;
+    let _ = to.send(Input::Vm(number, VmInput::Exited(report))).await;
+}

@@ -1,0 +1,128 @@
+//! What the console of a stage is watched for, and what each match means.
+
+use crate::machine::{Class, EvidenceRef, Mark, RuleFacts, Sighting};
+use crate::plan::{Pattern, Plan, StageKind};
+use crate::serial::marker::{Match, Target, Watch, WatchError};
+use crate::triage::{Rule, RuleClass, Source, builtin};
+
+const KERNEL: &str = "kernel";
+const USERSPACE: &str = "userspace";
+const LOGIN: &str = "login-prompt";
+const UNLOCK: &str = "unlock-prompt";
+const TARGET: &str = "target";
+const MARKER: &str = "marker:";
+const FORBIDDEN: &str = "forbidden:";
+const RULE: &str = "rule:";
+
+/// The first line of a Linux kernel.
+const KERNEL_PATTERN: &str = r"\bLinux version \d";
+/// Signs of user space: an init announcing itself, the kernel handing over to it, or a unit being reached.
+const USERSPACE_PATTERN: &str =
+    r"systemd\[1\]: |\bRun /\S+ as init process|INIT: version |Reached target |Welcome to |Freeing unused kernel";
+/// The prompt of getty, at the end of a line.
+const LOGIN_PATTERN: &str = r"\blogin: ?$";
+
+/// The targets for the console of a stage.
+pub(super) fn of_stage(plan: &Plan, stage: usize) -> Result<Watch, WatchError> {
+    let mut targets = vec![
+        regex(KERNEL, KERNEL_PATTERN),
+        regex(USERSPACE, USERSPACE_PATTERN),
+        prompt(LOGIN, Pattern::Regex(LOGIN_PATTERN.to_owned())),
+    ];
+    if let StageKind::InstalledBoot { target, unlock, .. } = &plan.stages[stage].kind {
+        targets.push(text(TARGET.to_owned(), target.clone()));
+        targets.extend(unlock.iter().map(|unlock| prompt(UNLOCK, unlock.pattern.clone())));
+    } else {
+        let markers = plan.console.markers.iter();
+        targets.extend(markers.map(|marker| text(format!("{MARKER}{}", marker.name), marker.pattern.clone())));
+    }
+    let forbidden = plan.console.fail.iter().enumerate();
+    targets.extend(forbidden.map(|(index, pattern)| text(format!("{FORBIDDEN}{index}"), pattern.clone())));
+    targets.extend(rules(Source::Serial));
+    Watch::new(targets)
+}
+
+/// The targets for the output of a stage's command.
+pub(super) fn of_command(pass: &[Pattern], fail: &[Pattern]) -> Result<Watch, WatchError> {
+    let mut targets: Vec<_> = rules(Source::Command).collect();
+    targets.extend(pass.iter().enumerate().map(|(index, p)| text(format!("pass:{index}"), p.clone())));
+    targets.extend(fail.iter().enumerate().map(|(index, p)| text(format!("fail:{index}"), p.clone())));
+    Watch::new(targets)
+}
+
+fn rules(source: Source) -> impl Iterator<Item = Target> {
+    builtin().patterns_for(source).map(|(id, pattern, prompt)| Target {
+        id: format!("{RULE}{id}"),
+        pattern: pattern.clone(),
+        prompt,
+    })
+}
+
+fn regex(id: &str, pattern: &str) -> Target {
+    text(id.to_owned(), Pattern::Regex(pattern.to_owned()))
+}
+
+fn text(id: String, pattern: Pattern) -> Target {
+    Target { id, pattern, prompt: false }
+}
+
+fn prompt(id: &str, pattern: Pattern) -> Target {
+    Target {
+        id: id.to_owned(),
+        pattern,
+        prompt: true,
+    }
+}
+
+/// Where a match stands, in the stream that `file` records.
+pub(super) fn evidence(found: &Match, file: &str) -> EvidenceRef {
+    EvidenceRef {
+        file: file.to_owned(),
+        offset_bytes: Some(found.match_offset),
+        quote: Some(found.line.clone()),
+    }
+}
+
+/// What a match on the console means. `None`: a target that this build does not know, which no console has.
+pub(super) fn sighting(plan: &Plan, found: &Match, file: &str) -> Option<Sighting> {
+    let mark = match found.id.as_str() {
+        KERNEL => Mark::Kernel,
+        USERSPACE => Mark::Userspace,
+        LOGIN => Mark::LoginPrompt,
+        UNLOCK => Mark::UnlockPrompt,
+        TARGET => Mark::Target,
+        id => {
+            if let Some(name) = id.strip_prefix(MARKER) {
+                Mark::Marker(name.to_owned())
+            } else if let Some(index) = id.strip_prefix(FORBIDDEN) {
+                let pattern = plan.console.fail.get(index.parse::<usize>().ok()?)?;
+                Mark::Forbidden(pattern.to_string())
+            } else {
+                Mark::Rule(rule(id)?)
+            }
+        }
+    };
+    let evidence = evidence(found, file);
+    Some(Sighting { mark, evidence })
+}
+
+/// The rule behind a target's id.
+pub(super) fn rule(id: &str) -> Option<RuleFacts> {
+    builtin().get(id.strip_prefix(RULE)?).map(facts)
+}
+
+fn facts(rule: &Rule) -> RuleFacts {
+    RuleFacts {
+        id: rule.id.clone(),
+        cause: rule.cause.clone(),
+        class: match rule.class {
+            RuleClass::KnownFailure => Class::KnownFailure,
+            RuleClass::Infrastructure => Class::Infrastructure,
+            RuleClass::Untestable => Class::Untestable,
+            RuleClass::Failed | RuleClass::Note => Class::Failed,
+        },
+        title: rule.title.clone(),
+        remedy: rule.remedy.clone(),
+        fatal: rule.fatal,
+    }
+}
