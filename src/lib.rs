@@ -3,4 +3,5 @@
 pub mod plan;
 pub mod serial;
 pub mod text;
+pub mod triage;
 pub mod units;
