@@ -9,4 +9,5 @@ pub mod qmp;
 pub mod serial;
 pub mod ssh;
 pub mod text;
+pub mod triage;
 pub mod units;

@@ -41,6 +41,11 @@ impl Escape {
         self.state == State::Ground
     }
 
+    /// True if `byte` ends a sequence that puts the cursor at an absolute position (CUP, HVP).
+    pub(super) fn moves_cursor(self, byte: u8) -> bool {
+        self.state == State::Control && matches!(byte, b'H' | b'f')
+    }
+
     /// Moves on by one byte. True if the byte belongs to an escape sequence.
     pub(super) fn take(&mut self, byte: u8) -> bool {
         if self.state == State::Ground && byte != ESC {

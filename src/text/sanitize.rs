@@ -9,7 +9,7 @@ use super::scan::{Piece, Scanner};
 /// What stands at the start of each line of guest text in an Actions log, so that none can begin with a command.
 const GUTTER: &str = "| ";
 
-/// The text as lines that hold printable characters only; CR, LF and CR LF end a line.
+/// The text as lines that hold printable characters only; CR, LF, CR LF and a jump of the cursor end a line.
 pub fn lines(text: impl AsRef<[u8]>) -> Vec<String> {
     let mut lines = Lines::default();
     let mut scanner = Scanner::default();
@@ -38,7 +38,8 @@ impl Lines {
                 self.after_carriage_return = true;
             }
             Piece::LineFeed if ended_by_carriage_return => {}
-            Piece::LineFeed => self.end(),
+            Piece::CursorMove if self.current.is_empty() => {}
+            Piece::LineFeed | Piece::CursorMove => self.end(),
         }
     }
 

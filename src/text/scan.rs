@@ -13,6 +13,9 @@ pub enum Piece<'a> {
     CarriageReturn,
     /// A line feed.
     LineFeed,
+    /// An escape sequence that puts the cursor somewhere else, as menus and firmware do instead of a line feed: what
+    /// follows does not stand behind what came before.
+    CursorMove,
 }
 
 /// Takes a terminal stream apart: drops escape sequences and control characters (except TAB), and decodes UTF-8, invalid
@@ -70,7 +73,11 @@ impl Scanner {
         if !is_continuation(byte) {
             self.flush_partial(on);
         }
+        let moves_cursor = self.escape.moves_cursor(byte);
         if self.escape.take(byte) {
+            if moves_cursor {
+                on(self.offset, Piece::CursorMove);
+            }
             return;
         }
         match byte {
@@ -139,6 +146,7 @@ mod tests {
             Piece::Text(part) => text.push_str(part),
             Piece::CarriageReturn => text.push('\r'),
             Piece::LineFeed => text.push('\n'),
+            Piece::CursorMove => {}
         };
         scanner.feed(bytes, &mut on);
         scanner.finish(&mut on);

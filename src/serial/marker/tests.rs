@@ -162,6 +162,8 @@ fn hostile() -> impl Strategy<Value = Vec<u8>> {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig::with_cases(48))]
+
     #[test]
     fn chunks_make_no_difference(raw in hostile(), size in 1usize..50) {
         let whole = found([raw.as_slice()]);
