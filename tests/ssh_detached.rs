@@ -56,32 +56,25 @@ async fn a_command_starts_once() {
 }
 
 #[tokio::test]
-async fn kill_ends_the_command_and_says_so() {
-    for (command, exit) in [
-        (
-            "echo up; exec sleep 3600",
-            Exit::Signal {
-                number: 15,
-                name: "SIGTERM",
-            },
-        ),
-        // Its child does not listen to SIGTERM either, so that only SIGKILL ends the two.
-        (
-            "trap '' TERM; echo up; sleep 3600; exit 0",
-            Exit::Signal {
-                number: 9,
-                name: "SIGKILL",
-            },
-        ),
-    ] {
+async fn kill_ends_the_command_and_its_processes() {
+    for (ignore, number, name) in [("", 15, "SIGTERM"), ("trap '' TERM;", 9, "SIGKILL")] {
         let guest = Guest::new();
         let server = guest.serve().await;
         let session = session(&server).await;
-        let detached = Detached::start(&session, &job(&guest, command)).await.unwrap();
+        let pipe = guest.path("pipe");
+        nix::unistd::mkfifo(&pipe, nix::sys::stat::Mode::S_IRWXU).unwrap();
+        // The child says that it is up when it holds the pipe.
+        let child = "sh -c 'echo up >&3; exec sleep 3600'";
+        let command = format!("{ignore} exec 3>&1; {child} >{}; exit 0", pipe.display());
+        let detached = Detached::start(&session, &job(&guest, &command)).await.unwrap();
+        let child = tokio::task::spawn_blocking(move || std::fs::read(pipe));
         let mut follower = detached.follow(&session, 0);
         assert_eq!(follower.next().await, Ok(Followed::Output(Untrusted::new(*b"up\n"))));
         detached.kill(&session, Duration::from_secs(1)).await.unwrap();
-        assert_eq!(follower.next().await, Ok(Followed::End(exit)), "{command}");
+        assert_eq!(follower.next().await, Ok(Followed::End(Exit::Signal { number, name })));
+        // The pipe ends when the command's child has ended.
+        let child = tokio::time::timeout(Duration::from_secs(20), child).await;
+        assert_eq!(child.expect("the child still runs").unwrap().unwrap(), b"");
         detached.kill(&session, Duration::from_secs(1)).await.unwrap();
     }
 }
