@@ -1,6 +1,7 @@
 //! An SSH connection that has logged in. The only file, with `exec`, that knows russh.
 
 use std::borrow::Cow;
+use std::io::ErrorKind;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -39,6 +40,7 @@ const CHANNEL_MESSAGES_MAX: usize = 16;
 const OFFERED_BYTES_MAX: usize = 512;
 /// How long a server may take to see our good-bye.
 const GOODBYE: Duration = Duration::from_secs(1);
+const CLOSED: &str = "the connection was closed";
 
 /// A connection that has logged in. Dropping it ends the connection; what runs in the guest goes on.
 pub struct Session {
@@ -95,8 +97,10 @@ impl russh::client::Handler for Guard {
             DisconnectReason::Error(russh::Error::KeepaliveTimeout) => {
                 format!("{KEEPALIVES_MAX} requests for a sign of life were not answered")
             }
-            DisconnectReason::Error(russh::Error::IO(error)) => error.to_string(),
-            DisconnectReason::Error(russh::Error::Disconnect | russh::Error::HUP) => "the connection was closed".into(),
+            DisconnectReason::Error(russh::Error::Disconnect | russh::Error::HUP) => CLOSED.into(),
+            DisconnectReason::Error(russh::Error::IO(error)) if error.kind() == ErrorKind::UnexpectedEof => {
+                CLOSED.into()
+            }
             DisconnectReason::Error(error) => error.to_string(),
         });
         Ok(())
@@ -169,7 +173,7 @@ impl Session {
     /// Why the connection ended, as far as it is known.
     pub(super) fn why_ended(&self) -> String {
         let noted = lock(&self.notes).ended.clone();
-        noted.unwrap_or_else(|| "the connection was closed".to_owned())
+        noted.unwrap_or_else(|| CLOSED.to_owned())
     }
 }
 

@@ -249,7 +249,7 @@ impl Run<'_> {
         loop {
             match follower.next().await? {
                 Followed::Output(bytes) => {
-                    let (bytes, offset) = (Untrusted::new(bytes), self.offset);
+                    let offset = self.offset;
                     self.offset = follower.offset();
                     self.notices.send(CommandNotice::Output { bytes, offset }).await?;
                 }

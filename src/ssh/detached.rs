@@ -117,11 +117,22 @@ impl Detached {
         let words = answer(&reply.stdout, "start").unwrap_or_default();
         let words: Vec<&str> = words.iter().map(String::as_str).collect();
         match words[..] {
-            [how @ ("started" | "resumed"), boot, ref directory @ ..] => Ok(Self {
-                directory: directory.join(" "),
-                boot_id: BootId(boot.parse().map_err(|_| DetachedError::NoAnswer(words.join(" ")))?),
-                resumed: how == "resumed",
-            }),
+            [how @ ("started" | "resumed"), boot, ref said @ ..] => {
+                // What the guest says goes no further than choosing among our own words.
+                let mut possible = spec
+                    .directories
+                    .iter()
+                    .map(|base| format!("{base}/{name}/{}", spec.stage));
+                let directory = possible.find(|path| path.split_ascii_whitespace().eq(said.iter().copied()));
+                let (Some(directory), Ok(boot)) = (directory, boot.parse()) else {
+                    return Err(no_answer(&reply.stdout));
+                };
+                Ok(Self {
+                    directory,
+                    boot_id: BootId(boot),
+                    resumed: how == "resumed",
+                })
+            }
             ["no-directory"] => Err(DetachedError::NoDirectory(spec.directories.join(", "))),
             ["write"] => Err(DetachedError::NotPrepared),
             // The connection ended while the command line was on its way.

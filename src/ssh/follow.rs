@@ -6,18 +6,16 @@ use super::exec::{ExecError, Piece, Pieces};
 use super::exit::Exit;
 use super::outcome::BootId;
 use super::shell::{FOLLOW, answer, command_line};
+use crate::text::Untrusted;
 
 /// What the stream begins behind; what comes before it is noise, such as a start-up file's greeting.
 const PREAMBLE_END: &[u8] = b"bootgate-output\n";
-/// Runs of the following script in a row that may bring nothing although something is missing. One is normal: the
-/// command may end before the script has read anything.
-const FRUITLESS_MAX: u32 = 2;
 
 /// What comes next of a followed command.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Followed {
     /// Bytes of its output, never empty, directly behind the ones before.
-    Output(Vec<u8>),
+    Output(Untrusted),
     /// It has ended, and all of its output was given.
     End(Exit),
 }
@@ -27,7 +25,8 @@ pub struct Follower<'a> {
     session: &'a Session,
     job: &'a Detached,
     offset: u64,
-    fruitless: u32,
+    /// True when the end is known: what is missing can be read at once.
+    drain: bool,
     stream: Option<Stream>,
 }
 
@@ -63,7 +62,7 @@ impl<'a> Follower<'a> {
             session,
             job,
             offset,
-            fruitless: 0,
+            drain: false,
             stream: None,
         }
     }
@@ -78,7 +77,7 @@ impl<'a> Follower<'a> {
         loop {
             let stream = match &mut self.stream {
                 Some(stream) => stream,
-                none => none.insert(open(self.session, self.job, self.offset).await?),
+                none => none.insert(open(self.session, self.job, self.offset, self.drain).await?),
             };
             let Some(piece) = stream.pieces.next().await else {
                 return Err(ExecError::Lost(self.session.why_ended()).into());
@@ -88,7 +87,7 @@ impl<'a> Follower<'a> {
                     let bytes = stream.output(bytes);
                     if !bytes.is_empty() {
                         self.offset += bytes.len() as u64;
-                        return Ok(Followed::Output(bytes));
+                        return Ok(Followed::Output(Untrusted::new(bytes)));
                     }
                 }
                 Piece::Stderr(bytes) => {
@@ -128,15 +127,12 @@ impl<'a> Follower<'a> {
         };
         let size_bytes: u64 = size.parse().map_err(|_| unclear())?;
         if self.offset < size_bytes {
-            self.fruitless = if self.offset > stream.began_at {
-                0
-            } else {
-                self.fruitless + 1
-            };
-            if self.fruitless >= FRUITLESS_MAX {
+            // A first run may bring nothing: the command may end before the script has read anything.
+            if self.drain && self.offset == stream.began_at {
                 let offset = self.offset;
                 return Err(DetachedError::Torn { size_bytes, offset });
             }
+            self.drain = true;
             return Ok(None);
         }
         if state == "running" {
@@ -147,9 +143,10 @@ impl<'a> Follower<'a> {
     }
 }
 
-async fn open(session: &Session, job: &Detached, offset: u64) -> Result<Stream, DetachedError> {
+async fn open(session: &Session, job: &Detached, offset: u64, drain: bool) -> Result<Stream, DetachedError> {
     let (boot, first) = (job.boot_id.to_string(), (offset + 1).to_string());
-    let command = command_line(FOLLOW, &[&job.directory, &boot, &first]);
+    let how = if drain { "drain" } else { "follow" };
+    let command = command_line(FOLLOW, &[&job.directory, &boot, &first, how]);
     let (pieces, _) = session.exec(session.open().await?, command).await?;
     Ok(Stream {
         pieces,

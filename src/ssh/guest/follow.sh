@@ -1,7 +1,7 @@
-# DIR BOOT FIRST: writes the command's output to standard output from byte number FIRST (the first is 1), behind a line
+# DIR BOOT FIRST HOW: writes the command's output to standard output from byte number FIRST (the first is 1), behind a line
 # of its own, until the command has ended, and what became of it to standard error. When it ended while we looked on,
-# some bytes may be missing at the end; a second call brings them.
-dir=$1 boot=$2 first=$3
+# some bytes may be missing at the end; a second call, with HOW being drain instead of follow, brings them.
+dir=$1 boot=$2 first=$3 how=$4
 say() {
     printf 'bootgate-follow %s\n' "$*" >&2
 }
@@ -12,7 +12,7 @@ now=$(cat /proc/sys/kernel/random/boot_id)
 exec 8<>"$dir/end" 7<"$dir/end" 8>&-
 printf 'bootgate-output\n'
 read -r state status size <"$dir/status"
-if [ "$state" = running ]; then
+if [ "$state $how" = 'running follow' ]; then
     tail -c "+$first" -f "$dir/output" 2>/dev/null 7<&- &
     read -r _ <&7
     kill $! 2>/dev/null

@@ -13,13 +13,14 @@ while read -r state _ <"$dir/status" && [ "$state" = running ]; do
 done
 [ "$state" = running ] || { say ended; exit 0; }
 target=$pid
-kill -s 0 -- "-$pid" 2>/dev/null && target=-$pid
-kill -s TERM -- "$target"
+# Written like this because dash takes no negative number behind -s TERM without --, and busybox takes no -- at all.
+kill -0 "-$pid" 2>/dev/null && target=-$pid
+kill -TERM "$target"
 {
     sleep "$grace"
-    kill -s KILL -- "$target"
+    kill -KILL "$target"
 } </dev/null >/dev/null 2>&1 7<&- &
 read -r _ <&7
 kill $! 2>/dev/null
-kill -s KILL -- "$target" 2>/dev/null
+kill -KILL "$target" 2>/dev/null
 say ended

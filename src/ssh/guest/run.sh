@@ -4,6 +4,10 @@ dir=$1
 trap : HUP INT QUIT TERM
 set --
 command -v setsid >/dev/null 2>&1 && set -- setsid
-"$@" sh -c 'printf "%-15s\n" $$ 1<>"$1/pid"; exec sh -c "$(cat "$1/command")"' bootgate "$dir" \
-    </dev/null >>"$dir/output" 2>&1 9>&-
+# The child redirects for itself: a shell writes "Killed" to where the output of its killed child went.
+"$@" sh -c '
+    exec </dev/null >>"$1/output" 2>&1 9>&-
+    printf "%-15s\n" $$ 1<>"$1/pid"
+    exec sh -c "$(cat "$1/command")"
+' bootgate "$dir"
 printf '%-47s\n' "exited $? $(($(wc -c <"$dir/output")))" 1<>"$dir/status"
