@@ -7,7 +7,7 @@ use std::io::{BufRead as _, BufReader, ErrorKind, Read as _, Write as _};
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use bootgate::plan::{Arch, Attachment, DiskCache, DiskFormat, Network};
@@ -246,7 +246,7 @@ fn create_files(dir: &Path) {
 
 /// QEMU with its QMP socket as file descriptor 0 and its serial socket as 1.
 struct Started {
-    child: Child,
+    child: qemu_support::Owned,
     qmp: BufReader<UnixStream>,
     _serial: UnixStream,
 }
@@ -265,7 +265,7 @@ impl Started {
             .spawn()
             .unwrap();
         Self {
-            child,
+            child: qemu_support::Owned(child),
             qmp: BufReader::new(ours),
             _serial: serial,
         }
@@ -302,10 +302,10 @@ impl Started {
     }
 
     fn stderr_at_end(&mut self) -> String {
-        let _ = self.child.kill();
+        let mut stderr = self.child.0.stderr.take().unwrap();
+        self.child.end();
         let mut text = String::new();
-        self.child.stderr.take().unwrap().read_to_string(&mut text).unwrap();
-        self.child.wait().unwrap();
+        stderr.read_to_string(&mut text).unwrap();
         text
     }
 }

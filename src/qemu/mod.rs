@@ -4,6 +4,7 @@ pub mod accelerator;
 pub mod argv;
 pub mod binary;
 mod child;
+pub mod disk;
 pub mod feature;
 pub mod firmware;
 mod probe_sector;

@@ -3,7 +3,7 @@
 #![allow(dead_code, reason = "each test file uses its part")]
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Child, Command};
 
 use bootgate::qemu::binary::Qemu;
 use bootgate::qemu::feature::{Features, HelpTexts};
@@ -53,4 +53,21 @@ pub(crate) fn qemu_img(before: &[&str], file: &Path, after: &[&str]) {
     let status = Command::new("qemu-img").args(before).arg(file).args(after).status();
     let status = status.unwrap_or_else(|error| panic!("qemu-img: {error}; install qemu-utils"));
     assert!(status.success());
+}
+
+/// A process that does not outlive its test, even a test that fails.
+pub(crate) struct Owned(pub(crate) Child);
+
+impl Owned {
+    /// Kills it and waits until it is gone.
+    pub(crate) fn end(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+impl Drop for Owned {
+    fn drop(&mut self) {
+        self.end();
+    }
 }

@@ -1,0 +1,11 @@
+//! Disk images: made for a run, released by QEMU, identified by their digest.
+
+mod create;
+mod digest;
+mod lock;
+mod space;
+
+pub use create::{DiskError, create, create_overlay, qemu_img_for, remove};
+pub use digest::{Digest, Progress, digest};
+pub use lock::is_released;
+pub use space::{allocated_bytes, free_bytes};
