@@ -57,7 +57,7 @@ pub(crate) fn scan(tokens: &[Token], module: &[String]) -> Scanned {
                 }
             }
             Kind::Word(word) if word == "use" => exported = is_public(tokens, at),
-            Kind::Word(_) if starts_path(tokens, at) => {
+            Kind::Word(_) if starts_path(tokens, at) && !is_visibility(tokens, at) => {
                 let mut found = Vec::new();
                 let end = read_tree(tokens, at, &[], &mut found);
                 for mut named in found {
@@ -93,6 +93,14 @@ fn is_public(tokens: &[Token], at: usize) -> bool {
     } else {
         before(1).is_some_and(|token| token.is_word("pub"))
     }
+}
+
+/// Whether the path at `at` only says who may see an item, as in `pub(super)` and `pub(in crate::qmp)`.
+fn is_visibility(tokens: &[Token], at: usize) -> bool {
+    let before = |steps: usize| at.checked_sub(steps).map(|index| &tokens[index]);
+    let skipped = usize::from(before(1).is_some_and(|token| token.is_word("in")));
+    before(skipped + 1).is_some_and(|token| token.kind == Kind::Open('('))
+        && before(skipped + 2).is_some_and(|token| token.is_word("pub"))
 }
 
 /// Keywords after which `::` begins a path and does not continue one.
