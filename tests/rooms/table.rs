@@ -40,6 +40,7 @@ pub(crate) const ROOMS: &[Room] = &[
     room("qmp::error", 1),
     room("qmp::event", 1),
     room("qmp::notice", 1),
+    room("qmp::request", 1),
     room("qmp::session", 1),
     room("qmp::transcript", 1),
     room("serial::marker", 1),
