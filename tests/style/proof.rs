@@ -39,6 +39,7 @@ fn a_test_that_sleeps_is_found() {
         &rust_source("src/a.rs", &format!("#[cfg(test)] mod tests {{ {sleeps} }}")),
         "never for time to pass",
     );
+    one(&rust_source("src/a/tests.rs", sleeps), "never for time to pass");
     none(&rust_source("src/a.rs", sleeps));
 }
 
