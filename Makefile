@@ -16,7 +16,8 @@ has_nextest = cargo nextest --version >/dev/null 2>&1
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
-# The dev profile: on a fresh clone it is ready in two thirds of the time, and a gate waits for its guest, not for us.
+# The dev profile: a fresh clone builds in three quarters of the time, the tests use the same build, and a gate waits for
+# its guest and not for us.
 demo: deps ## install what is missing, build bootgate and the tiny guest, and run a whole gate on it
 	cargo build --locked
 	iso=$$(fixtures/guests/tiny/build.sh | tail -n 1); exec cargo run --quiet --locked -- demo --iso "$$iso"
