@@ -1,0 +1,58 @@
+# The commands of this repository; `make` alone lists them. Each may be given at any time, also several at once.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.PHONY: help demo test check lint tests deps guest qemu10
+
+# The scripts for this machine, and those that a guest's busybox runs.
+begin_with = $(shell find .ci fixtures tests -type f -exec awk 'FNR == 1 && /^\#!.*$(1)$$/ { print FILENAME } { nextfile }' {} +)
+host_scripts = $(call begin_with,bash)
+guest_scripts = $(call begin_with,[ \/]sh)
+# Test binaries that start no QEMU.
+light_tests = $(patsubst %,--test %,$(filter-out real_%,$(basename $(notdir $(wildcard tests/*.rs))) $(patsubst tests/%/main.rs,%,$(wildcard tests/*/main.rs))))
+has_nextest = cargo nextest --version >/dev/null 2>&1
+
+help: ## list the commands
+	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+
+# The dev profile: a fresh clone builds in three quarters of the time, the tests use the same build, and a gate waits for
+# its guest and not for us.
+demo: deps ## install what is missing, build bootgate and the tiny guest, and run a whole gate on it
+	cargo build --locked
+	iso=$$(fixtures/guests/tiny/build.sh | tail -n 1); exec cargo run --quiet --locked -- demo --iso "$$iso"
+
+test: deps ## install what is missing, build the guests, and pass every check and test
+	$(MAKE) --no-print-directory guest
+	$(MAKE) --no-print-directory qemu10
+	$(MAKE) --no-print-directory lint
+	$(MAKE) --no-print-directory tests
+
+check: lint ## the checks and the tests that start no QEMU: the inner loop
+	if $(has_nextest); then cargo nextest run --locked -E 'not binary(/^real_/)'; \
+	else cargo test --locked --lib --bins $(light_tests); fi
+
+lint: ## formatting, clippy, documentation, shell scripts and, where cargo-deny is installed, dependencies
+	cargo fmt --check
+	cargo clippy --locked --all-targets -- -D warnings
+	RUSTDOCFLAGS='-D warnings' cargo doc --locked --no-deps --document-private-items
+	shellcheck --severity=style $(host_scripts)
+	shellcheck --severity=warning --shell=dash $(guest_scripts)
+	if cargo deny --version >/dev/null 2>&1; then \
+	  cargo deny --locked --config .github/deny.toml check bans licenses sources; \
+	else echo 'cargo-deny is not installed, so the dependencies stay unchecked here; CI checks them'; fi
+
+# The documentation's examples come first, so that the last line is the count of the tests.
+tests: ## every test, on what the other commands have built
+	cargo test --locked --doc
+	if $(has_nextest); then cargo nextest run --locked; else cargo test --locked --lib --bins --tests; fi
+
+deps: ## install the packages that are missing (Debian 12, Debian 13, Ubuntu 24.04)
+	.ci/install-deps
+
+guest: deps ## build the tiny guest, or find the one already built
+	fixtures/guests/tiny/build.sh
+
+qemu10: deps ## unpack a QEMU 10 beside Debian 12's 7.2, so that both are tested
+	if grep -q '^ID=ubuntu' /etc/os-release; then echo 'Ubuntu has no QEMU 10 to unpack: its own QEMU is tested'; \
+	else fixtures/qemu10/unpack.sh; fi
