@@ -1,3 +1,7 @@
 //! The command line of bootgate.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    bootgate::cli::main()
+}

@@ -43,6 +43,9 @@ async fn info(qmp: &Qmp, page: &str, path: PathBuf) -> Result<(), String> {
         command_line: page.to_owned(),
         cpu_index: None,
     };
-    let text = qmp.execute(command, PIECE_WITHIN).await.map_err(|error| error.to_string())?;
+    let text = qmp
+        .execute(command, PIECE_WITHIN)
+        .await
+        .map_err(|error| error.to_string())?;
     tokio::fs::write(path, text).await.map_err(|error| error.to_string())
 }

@@ -45,7 +45,11 @@ impl CommandTask {
     /// Runs the command of a stage to its end.
     pub(super) async fn run(self, stage: StagePlan, log: std::path::PathBuf, file: String) {
         let StageKind::Command {
-            uploads, command, pass, fail, ..
+            uploads,
+            command,
+            pass,
+            fail,
+            ..
         } = &stage.kind
         else {
             return;
@@ -91,7 +95,8 @@ impl CommandTask {
             match notice {
                 CommandNotice::Connected(_) => {}
                 CommandNotice::Uploaded(uploaded) => {
-                    self.note("uploaded", format!("{} ({})", uploaded.path, uploaded.size_bytes)).await;
+                    self.note("uploaded", format!("{} ({})", uploaded.path, uploaded.size_bytes))
+                        .await;
                 }
                 CommandNotice::Started(_) => self.tell(Event::CommandStarted).await,
                 CommandNotice::Output { bytes, .. } => {
@@ -164,7 +169,8 @@ impl Reader {
         }
         let mut events = Vec::new();
         let file = self.file.clone();
-        self.watch.feed(bytes, Instant::now(), |found| events.extend(event(&found, &file)));
+        self.watch
+            .feed(bytes, Instant::now(), |found| events.extend(event(&found, &file)));
         events
     }
 

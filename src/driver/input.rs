@@ -32,11 +32,18 @@ pub(super) enum VmInput {
     Serial(SerialNotice),
     Exited(Arc<ExitReport>),
     Status(GuestStatus),
-    Silent { stopped_by_signal: bool },
+    Silent {
+        stopped_by_signal: bool,
+    },
     Probe(Box<Probe>),
     Command(CommandInput),
-    Captured { missing: Vec<String> },
+    Captured {
+        missing: Vec<String>,
+    },
     Released(Result<(), String>),
     /// An effect could not be performed; worth a note in the trace.
-    Note { what: &'static str, detail: String },
+    Note {
+        what: &'static str,
+        detail: String,
+    },
 }

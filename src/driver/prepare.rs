@@ -108,17 +108,30 @@ impl Workshop {
         let fds = (qmp_socket.child.number(), serial_socket.child.number());
         let spec = self.spec(host, stage, boot, fds);
         let arguments = argv::build(&spec).map_err(|e| PrepareError::new(Cause::QemuWillNotStart, e))?;
-        self.write_argv(number, &host.qemu.binary, &arguments).map_err(|e| internal(&e))?;
+        self.write_argv(number, &host.qemu.binary, &arguments)
+            .map_err(|e| internal(&e))?;
         let inherited = vec![qmp_socket.child, serial_socket.child];
         let running = Arc::new(self.spawn(host, arguments, inherited).await?);
         let (qmp, mut notices) = crate::qmp::attach(qmp_socket.ours, self.transcript());
-        let serial_file = if number == 1 { "serial.log".to_owned() } else { format!("serial-{number}.log") };
-        let layout = LogLayout::new(self.run.path().join(&serial_file), SERIAL_LOG_HEAD_BYTES, SERIAL_LOG_TAIL_BYTES);
+        let serial_file = if number == 1 {
+            "serial.log".to_owned()
+        } else {
+            format!("serial-{number}.log")
+        };
+        let layout = LogLayout::new(
+            self.run.path().join(&serial_file),
+            SERIAL_LOG_HEAD_BYTES,
+            SERIAL_LOG_TAIL_BYTES,
+        );
         let log = RawLog::create(layout).map_err(|e| PrepareError::new(Cause::HostTooSmall, e))?;
         let watch = watch::of_stage(&self.plan, stage).map_err(|e| internal(&e))?;
         let (console, sightings) = tap::attach(serial_socket.ours, watch, log);
         greeted(&mut notices, &running).await?;
-        let ssh_address = if spec.ssh_forward { Some(forwarded_port(&qmp).await?) } else { None };
+        let ssh_address = if spec.ssh_forward {
+            Some(forwarded_port(&qmp).await?)
+        } else {
+            None
+        };
         let vm = Vm {
             number,
             running,
@@ -190,10 +203,11 @@ impl Workshop {
 
     fn uefi(&self, qemu: &Qemu) -> Result<(UefiFiles, PathBuf), PrepareError> {
         let error = |detail: String| PrepareError::new(Cause::FirmwareMissing, detail);
-        let files =
-            firmware::find(qemu, self.plan.machine.arch).map_err(|e| error(format!("{e}; {}", e.mend())))?;
+        let files = firmware::find(qemu, self.plan.machine.arch).map_err(|e| error(format!("{e}; {}", e.mend())))?;
         let vars = self.run.path().join("uefi-vars.fd");
-        files.copy_vars(&vars).map_err(|e| error(format!("its variables can't be copied: {e}")))?;
+        files
+            .copy_vars(&vars)
+            .map_err(|e| error(format!("its variables can't be copied: {e}")))?;
         Ok((files, vars))
     }
 
@@ -300,7 +314,11 @@ impl Workshop {
 
     fn write_argv(&self, number: u64, binary: &Path, arguments: &[String]) -> std::io::Result<()> {
         let path = self.run.path().join("argv.txt");
-        let mut file = std::fs::OpenOptions::new().create(true).append(true).mode(0o600).open(path)?;
+        let mut file = std::fs::OpenOptions::new()
+            .create(true)
+            .append(true)
+            .mode(0o600)
+            .open(path)?;
         let mut words = vec![binary.display().to_string()];
         words.extend_from_slice(arguments);
         writeln!(file, "# machine {number}\n{}\n", argv::shell_quoted(&words))
@@ -401,7 +419,10 @@ async fn forwarded_port(qmp: &Qmp) -> Result<SocketAddr, PrepareError> {
         cpu_index: None,
     };
     let error = |detail: String| PrepareError::new(Cause::QemuWillNotStart, detail);
-    let table = qmp.execute(command, COMMAND_WITHIN).await.map_err(|e| error(e.to_string()))?;
+    let table = qmp
+        .execute(command, COMMAND_WITHIN)
+        .await
+        .map_err(|e| error(e.to_string()))?;
     let port = host_port(&table).ok_or_else(|| error(format!("no SSH forward in `info usernet`:\n{table}")))?;
     Ok(SocketAddr::from((Ipv4Addr::LOCALHOST, port)))
 }

@@ -39,7 +39,11 @@ pub fn resolve(plan: &Plan) -> Result<Resolved, Vec<MissingInput>> {
         }));
         Secrets::default()
     });
-    if missing.is_empty() { Ok(Resolved { secrets }) } else { Err(missing) }
+    if missing.is_empty() {
+        Ok(Resolved { secrets })
+    } else {
+        Err(missing)
+    }
 }
 
 fn inputs(plan: &Plan) -> Vec<(&'static str, PathBuf)> {

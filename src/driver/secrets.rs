@@ -41,14 +41,22 @@ impl Secrets {
             }));
         }
         mistakes.dedup();
-        if mistakes.is_empty() { Ok(secrets) } else { Err(mistakes) }
+        if mistakes.is_empty() {
+            Ok(secrets)
+        } else {
+            Err(mistakes)
+        }
     }
 
     fn login(&mut self, plan: &Plan, stage: usize) -> Result<Option<(String, Auth)>, String> {
-        let Some(login) = plan.login(stage) else { return Ok(None) };
+        let Some(login) = plan.login(stage) else {
+            return Ok(None);
+        };
         let auth = match (&login.key, &login.password) {
             (Some(key), _) => {
-                let text = self.value(key, true).map_err(|mistake| format!("the SSH key {mistake}"))?;
+                let text = self
+                    .value(key, true)
+                    .map_err(|mistake| format!("the SSH key {mistake}"))?;
                 Auth::key(&text).map_err(|error| format!("the SSH key can't be used: {error}"))?
             }
             (None, Some(password)) => {
@@ -65,7 +73,11 @@ impl Secrets {
             SecretSource::Inline(secret) => secret.clone(),
             SecretSource::Environment(name) => match std::env::var(name) {
                 Ok(value) => Secret::new(value),
-                Err(_) => return Err(format!("is to come from the environment variable `{name}`, which is not set")),
+                Err(_) => {
+                    return Err(format!(
+                        "is to come from the environment variable `{name}`, which is not set"
+                    ));
+                }
             },
             SecretSource::File(path) => Secret::new(read(path, whole_file)?),
         };

@@ -6,9 +6,6 @@ use crate::machine::{EvidenceRef, Record};
 use crate::plan::Plan;
 use crate::text::{Redactor, json_text};
 
-/// The version of the trace's form.
-pub const TRACE_VERSION: u32 = 1;
-
 /// A record as JSON, without its sequence number and times.
 pub fn record_json(plan: &Plan, record: &Record, redactor: &Redactor) -> Map<String, Value> {
     let clean = |text: &str| String::from_utf8_lossy(&redactor.redact(text.as_bytes())).into_owned();
@@ -38,7 +35,12 @@ pub fn record_json(plan: &Plan, record: &Record, redactor: &Redactor) -> Map<Str
                 "left_ms": u64::try_from(left.as_millis()).unwrap_or(u64::MAX),
             })),
         }),
-        Record::Note { state, what, detail, evidence: at } => json!({
+        Record::Note {
+            state,
+            what,
+            detail,
+            evidence: at,
+        } => json!({
             "kind": "note",
             "state": state.name(),
             "what": what,
@@ -52,7 +54,11 @@ pub fn record_json(plan: &Plan, record: &Record, redactor: &Redactor) -> Map<Str
             "left_ms": u64::try_from(left.as_millis()).unwrap_or(u64::MAX),
         }),
         Record::StageBegan { stage } => json!({"kind": "stage-began", "stage": stage_name(*stage)}),
-        Record::StageEnded { stage, outcome, reached } => json!({
+        Record::StageEnded {
+            stage,
+            outcome,
+            reached,
+        } => json!({
             "kind": "stage-ended",
             "stage": stage_name(*stage),
             "outcome": outcome.as_str(),
@@ -70,7 +76,10 @@ pub fn record_json(plan: &Plan, record: &Record, redactor: &Redactor) -> Map<Str
         }),
     };
     match value {
-        Value::Object(map) => map.into_iter().filter(|(_, value)| !value.is_null() && *value != "").collect(),
+        Value::Object(map) => map
+            .into_iter()
+            .filter(|(_, value)| !value.is_null() && *value != "")
+            .collect(),
         _ => Map::new(),
     }
 }

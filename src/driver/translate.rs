@@ -16,11 +16,18 @@ pub(super) fn qmp_event(event: &QmpEvent) -> Option<Event> {
             by_guest: flag("guest"),
             reason: word("reason").to_owned(),
         },
-        "RESET" => Event::GuestReset { by_guest: flag("guest") },
+        "RESET" => Event::GuestReset {
+            by_guest: flag("guest"),
+        },
         "GUEST_PANICKED" => Event::GuestPanicked,
         "STOP" => Event::GuestStopped,
         "BLOCK_IO_ERROR" if word("action") == "stop" => Event::BlockIoFailed {
-            node: if word("node-name").is_empty() { word("device") } else { word("node-name") }.to_owned(),
+            node: if word("node-name").is_empty() {
+                word("device")
+            } else {
+                word("node-name")
+            }
+            .to_owned(),
             no_space: flag("nospace"),
         },
         _ => return None,
@@ -28,7 +35,7 @@ pub(super) fn qmp_event(event: &QmpEvent) -> Option<Event> {
 }
 
 /// QEMU's run state.
-pub(super) fn guest_status(status: &qapi_qmp::RunState) -> GuestStatus {
+pub(super) fn guest_status(status: qapi_qmp::RunState) -> GuestStatus {
     use qapi_qmp::RunState;
     match status {
         RunState::running => GuestStatus::Running,
@@ -62,7 +69,9 @@ pub(super) fn process_end(report: &ExitReport) -> ProcessEnd {
 /// What an attempt to log in says, and whether it shows that something is not what it was.
 pub(super) fn probe(outcome: &ProbeOutcome) -> (ProbeClass, Option<IdentityFault>) {
     let fault = match outcome {
-        ProbeOutcome::HostKeyChanged { .. } => Some(IdentityFault::HostKeyChanged(outcome.class().meaning().to_owned())),
+        ProbeOutcome::HostKeyChanged { .. } => {
+            Some(IdentityFault::HostKeyChanged(outcome.class().meaning().to_owned()))
+        }
         ProbeOutcome::WrongMachine { .. } => Some(IdentityFault::WrongMachine(outcome.class().meaning().to_owned())),
         _ => None,
     };

@@ -44,9 +44,17 @@ pub(super) fn of_stage(plan: &Plan, stage: usize) -> Result<Watch, WatchError> {
 
 /// The targets for the output of a stage's command.
 pub(super) fn of_command(pass: &[Pattern], fail: &[Pattern]) -> Result<Watch, WatchError> {
-    let mut targets: Vec<_> = rules(Source::Command).collect();
-    targets.extend(pass.iter().enumerate().map(|(index, p)| text(format!("pass:{index}"), p.clone())));
-    targets.extend(fail.iter().enumerate().map(|(index, p)| text(format!("fail:{index}"), p.clone())));
+    let mut targets: Vec<_> = rules(Source::CommandOutput).collect();
+    targets.extend(
+        pass.iter()
+            .enumerate()
+            .map(|(index, p)| text(format!("pass:{index}"), p.clone())),
+    );
+    targets.extend(
+        fail.iter()
+            .enumerate()
+            .map(|(index, p)| text(format!("fail:{index}"), p.clone())),
+    );
     Watch::new(targets)
 }
 
@@ -63,7 +71,11 @@ fn regex(id: &str, pattern: &str) -> Target {
 }
 
 fn text(id: String, pattern: Pattern) -> Target {
-    Target { id, pattern, prompt: false }
+    Target {
+        id,
+        pattern,
+        prompt: false,
+    }
 }
 
 fn prompt(id: &str, pattern: Pattern) -> Target {

@@ -1,9 +1,9 @@
 //! The one answer of a run.
 
 use crate::machine::record::EvidenceRef;
-use crate::machine::{Cause, RuleFacts, State};
+use crate::machine::{Cause, RuleFacts, State, StopSignal};
 
-/// The class of a verdict. Its exit code is in [`crate::exit_code`].
+/// The class of a verdict. Its exit code is [`Verdict::exit_code`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Class {
     /// Every stage's claimed level has positive evidence.
@@ -74,7 +74,7 @@ pub struct Verdict {
     /// Further signals that agree.
     pub confirmed_by: Vec<String>,
     /// The exit code of a cancelled run follows the signal.
-    pub signal: Option<super::StopSignal>,
+    pub signal: Option<StopSignal>,
 }
 
 impl Verdict {
@@ -94,6 +94,29 @@ impl Verdict {
             signal: None,
         }
     }
+
+    /// The exit code of the whole program. Every one is here: 0 passed, 1 failed, 2 usage, 3 known failure,
+    /// 4 infrastructure, 5 untestable, 70 internal, 130 and 143 cancelled by SIGINT and SIGTERM, 129 by SIGHUP.
+    pub fn exit_code(&self) -> u8 {
+        match self.class {
+            Class::Passed => 0,
+            Class::Failed => 1,
+            Class::KnownFailure => 3,
+            Class::Infrastructure => 4,
+            Class::Untestable => 5,
+            Class::Internal => Self::EXIT_INTERNAL,
+            Class::Cancelled => match self.signal {
+                Some(StopSignal::Terminate) => 143,
+                Some(StopSignal::HangUp) => 129,
+                Some(StopSignal::Interrupt) | None => 130,
+            },
+        }
+    }
+
+    /// The exit code of a wrong gate file or wrong arguments: nothing was started.
+    pub const EXIT_USAGE: u8 = 2;
+    /// The exit code of a defect of bootgate.
+    pub const EXIT_INTERNAL: u8 = 70;
 
     /// A verdict whose cause a rule knows.
     pub fn of_rule(rule: &RuleFacts, stage: usize, state: State) -> Self {

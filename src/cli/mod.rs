@@ -1,0 +1,13 @@
+//! The commands: one file each. Nothing is decided here that another room could decide.
+
+mod args;
+mod check;
+mod demo;
+mod diagram;
+mod doctor;
+mod gate;
+mod reap;
+mod run;
+mod trace;
+
+pub use args::main;

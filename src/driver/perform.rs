@@ -1,0 +1,254 @@
+//! Performing effects. Each one that takes time becomes a task whose outcome comes back as an input.
+
+use std::time::Duration;
+
+use crate::machine::{BootFrom, Effect, EndMode, Event, ProcessEnd};
+use crate::qemu::disk;
+use crate::qemu::process::{Rungs, end, end_now};
+use crate::qmp::{Qmp, QmpError};
+use crate::serial::console::Input as ConsoleInput;
+use crate::ssh::{Login, LoginWatch, PhaseDeadlines, Stability, StabilityRule};
+
+use super::capture;
+use super::command::CommandTask;
+use super::input::{Input, VmInput};
+use super::run::Driver;
+use super::translate;
+use super::vm::Vm;
+
+/// How long a QMP command that only changes a flag may take.
+const COMMAND_WITHIN: Duration = Duration::from_secs(10);
+/// Probes of a login that may wait for the driver.
+const PROBES_MAX: usize = 16;
+
+impl Driver<'_> {
+    pub(super) fn perform(&mut self, effect: Effect) {
+        match effect {
+            Effect::Record(record) => self.record(&record),
+            Effect::Prepare { stage, boot } => self.prepare(stage, boot),
+            Effect::Continue => self.with_qmp(|number, qmp| async move {
+                match qmp.execute(qapi_qmp::cont {}, COMMAND_WITHIN).await {
+                    Ok(_) | Err(QmpError::Lost(_)) => None,
+                    Err(error) => Some((number, note("cont-failed", error.to_string()))),
+                }
+            }),
+            Effect::QueryStatus => self.with_qmp(query_status),
+            Effect::StopGuest => self.with_qmp(|number, qmp| async move {
+                // Already stopped is fine; what counts is the status afterwards.
+                let _ = qmp.execute(qapi_qmp::stop {}, COMMAND_WITHIN).await;
+                query_status(number, qmp).await
+            }),
+            Effect::PowerDown => self.with_qmp(|number, qmp| async move {
+                match qmp.execute(qapi_qmp::system_powerdown {}, COMMAND_WITHIN).await {
+                    Ok(_) | Err(QmpError::Lost(_)) => None,
+                    Err(error) => Some((number, note("powerdown-failed", error.to_string()))),
+                }
+            }),
+            Effect::Capture => {
+                let path = self.run.path().to_owned();
+                self.with_qmp(|number, qmp| async move {
+                    let missing = capture::capture(&qmp, &path, number).await;
+                    Some((number, VmInput::Captured { missing }))
+                });
+            }
+            Effect::WatchSsh { stage } => self.watch_ssh(stage),
+            Effect::ProbeSshNow => {
+                if let Some(watch) = self.vm.as_ref().and_then(|vm| vm.ssh.watch.as_ref()) {
+                    watch.poke();
+                }
+            }
+            Effect::UnwatchSsh => {
+                if let Some(vm) = &mut self.vm {
+                    vm.ssh.watch = None;
+                }
+            }
+            Effect::RunCommand { stage } => self.run_command(stage),
+            Effect::AbandonCommand => {
+                if let Some(task) = self.vm.as_mut().and_then(|vm| vm.tasks.command.take()) {
+                    task.abort();
+                }
+            }
+            Effect::AnswerPrompt { stage } => self.answer_prompt(stage),
+            Effect::EndQemu(mode) => self.end_qemu(mode),
+            Effect::CheckRelease => self.check_release(),
+        }
+    }
+
+    fn prepare(&mut self, stage: usize, boot: BootFrom) {
+        self.drop_vm();
+        self.machines += 1;
+        let number = self.machines;
+        let (workshop, inputs) = (self.workshop.clone(), self.inputs.clone());
+        self.preparing = Some(tokio::spawn(async move {
+            let result = workshop.bring_up(number, stage, boot).await;
+            let _ = inputs.send(Input::Prepared(result)).await;
+        }));
+    }
+
+    /// Does something over QMP in a task of its own, so that the loop never waits for QEMU.
+    fn with_qmp<F>(&mut self, work: impl FnOnce(u64, Qmp) -> F)
+    where
+        F: Future<Output = Option<(u64, VmInput)>> + Send + 'static,
+    {
+        let Some(vm) = &mut self.vm else { return };
+        let work = work(vm.number, vm.qmp.clone());
+        let inputs = self.inputs.clone();
+        let task = tokio::spawn(async move {
+            if let Some((number, input)) = work.await {
+                let _ = inputs.send(Input::Vm(number, input)).await;
+            }
+        });
+        vm.tasks.others.retain(|task| !task.is_finished());
+        vm.tasks.others.push(task.abort_handle());
+    }
+
+    fn login(&self, vm: &Vm, stage: usize) -> Option<Login> {
+        let (user, auth) = self.secrets.login_of(stage)?;
+        let scale = self.host.as_ref().map_or(100, |host| host.scale_percent);
+        Some(Login {
+            address: vm.ssh_address?,
+            user,
+            auth,
+            // The banner's deadline stays short: a new connection finds a late server sooner than an old one.
+            deadlines: PhaseDeadlines {
+                banner: PhaseDeadlines::default().banner,
+                ..PhaseDeadlines::default().scaled(f64::from(scale.max(100)) / 100.0)
+            },
+        })
+    }
+
+    fn watch_ssh(&mut self, stage: usize) {
+        let (Some(vm), Some(plan)) = (&self.vm, &self.plan.ssh) else {
+            return;
+        };
+        let Some(login) = self.login(vm, stage) else { return };
+        let rule = StabilityRule {
+            logins: plan.stable_logins,
+            window: plan.stable_window,
+        };
+        let (probes, mut received) = tokio::sync::mpsc::channel(PROBES_MAX);
+        let (number, inputs) = (vm.number, self.inputs.clone());
+        tokio::spawn(async move {
+            while let Some(probe) = received.recv().await {
+                let probe = VmInput::Probe(Box::new(probe));
+                if inputs.send(Input::Vm(number, probe)).await.is_err() {
+                    return;
+                }
+            }
+        });
+        let expected = Some(self.run.info().uuid);
+        let retry_every = plan.retry_every;
+        if let Some(vm) = &mut self.vm {
+            vm.ssh.stability = Some(Stability::new(rule));
+            vm.ssh.watch = Some(LoginWatch::start(
+                login,
+                vm.ssh.pin.clone(),
+                expected,
+                retry_every,
+                probes,
+            ));
+        }
+    }
+
+    fn run_command(&mut self, stage: usize) {
+        let unreachable = |detail: String| Event::CommandUnreachable { detail };
+        let login = self.vm.as_ref().and_then(|vm| self.login(vm, stage));
+        let (Some(vm), Some(login), Some(ssh)) = (&self.vm, login, &self.plan.ssh) else {
+            return self.queue(unreachable("the stage has no SSH login".to_owned()));
+        };
+        let (log, file) = match self.command_log(stage) {
+            Ok(log) => log,
+            Err(error) => return self.queue(unreachable(error.to_string())),
+        };
+        let stage = self.plan.stages[stage].clone();
+        let task = CommandTask {
+            number: vm.number,
+            login,
+            pin: vm.ssh.pin.clone(),
+            run: self.run.info().uuid,
+            retry_every: ssh.retry_every,
+            // The machine's own deadlines decide; this only bounds the task.
+            give_up_after: stage.timeout.saturating_mul(10),
+            inputs: self.inputs.clone(),
+        };
+        let task = tokio::spawn(task.run(stage, log, file)).abort_handle();
+        if let Some(vm) = &mut self.vm {
+            vm.tasks.command = Some(task);
+        }
+    }
+
+    fn answer_prompt(&mut self, stage: usize) {
+        let Some(answer) = self.secrets.answer_of(stage) else {
+            return;
+        };
+        let sent = self
+            .vm
+            .as_ref()
+            .map(|vm| vm.console.send_line(ConsoleInput::from(answer)));
+        if let Some(Err(error)) = sent {
+            self.note("answer-not-sent", error.to_string());
+        }
+    }
+
+    fn end_qemu(&mut self, mode: EndMode) {
+        if let Some(preparing) = self.preparing.take() {
+            // A machine that is half brought up dies with its preparation.
+            preparing.abort();
+        }
+        let Some(vm) = &mut self.vm else {
+            return self.queue(Event::QemuEnded(ProcessEnd::NeverStarted));
+        };
+        if let Some(heartbeat) = vm.tasks.heartbeat.take() {
+            heartbeat.abort();
+        }
+        if let Some(report) = vm.running.exited().borrow().clone() {
+            let end = translate::process_end(&report);
+            return self.queue(Event::QemuEnded(end));
+        }
+        let (running, qmp) = (vm.running.clone(), vm.qmp.clone());
+        // The exit itself comes back as an input; not kept among the machine's tasks, so that it outlives them.
+        tokio::spawn(async move {
+            match mode {
+                EndMode::Ladder => {
+                    let quit = async {
+                        let quit = qmp.execute(qapi_qmp::quit {}, Rungs::default().quit).await;
+                        matches!(quit, Ok(_) | Err(QmpError::Lost(_)))
+                    };
+                    end(&running, quit, Rungs::default()).await;
+                }
+                EndMode::Kill => {
+                    end_now(&running, Rungs::default()).await;
+                }
+            }
+        });
+    }
+
+    fn check_release(&mut self) {
+        let Some(vm) = &self.vm else { return };
+        let (number, images, inputs) = (vm.number, vm.images.clone(), self.inputs.clone());
+        tokio::task::spawn_blocking(move || {
+            let mut result = Ok(());
+            for image in images {
+                match disk::is_released(&image) {
+                    Ok(true) => {}
+                    Ok(false) => result = Err(format!("{} is still locked", image.display())),
+                    Err(error) => result = Err(format!("{}: {error}", image.display())),
+                }
+            }
+            let _ = inputs.blocking_send(Input::Vm(number, VmInput::Released(result)));
+        });
+    }
+}
+
+fn note(what: &'static str, detail: String) -> VmInput {
+    VmInput::Note { what, detail }
+}
+
+async fn query_status(number: u64, qmp: Qmp) -> Option<(u64, VmInput)> {
+    match qmp.execute(qapi_qmp::query_status {}, COMMAND_WITHIN).await {
+        Ok(status) => Some((number, VmInput::Status(translate::guest_status(status.status)))),
+        // Lost is told by the link itself; a missed deadline by the machine's own.
+        Err(QmpError::Lost(_) | QmpError::Deadline { .. }) => None,
+        Err(error) => Some((number, note("query-status-failed", error.to_string()))),
+    }
+}

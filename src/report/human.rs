@@ -1,0 +1,131 @@
+//! A run as lines for a terminal.
+
+use std::fmt::Write as _;
+use std::path::Path;
+use std::time::Duration;
+
+use crate::driver::Outcome;
+use crate::machine::{Class, EvidenceRef, Record, StageOutcome};
+use crate::plan::Plan;
+use crate::text::terminal_line;
+use crate::units::human_span;
+
+/// How much of a guest's line is quoted, in characters.
+const QUOTE_CHARS_MAX: usize = 160;
+
+/// The line for a record; `None` for a record that a person who watches need not see.
+pub fn record_line(plan: &Plan, at: Duration, record: &Record) -> Option<String> {
+    let clock = format!("{:>8.2}s", at.as_secs_f64());
+    let text = match record {
+        Record::Transition {
+            from,
+            to,
+            event,
+            confirmed_by,
+            detail,
+            evidence,
+            ..
+        } => {
+            let mut text = format!("{} → {}  {event}", from.name(), to.name());
+            if !detail.is_empty() {
+                let _ = write!(text, ": {}", terminal_line(detail, QUOTE_CHARS_MAX));
+            }
+            if let Some(by) = confirmed_by {
+                let _ = write!(text, " ✓ {by}");
+            }
+            if let Some(place) = evidence.as_ref().and_then(place) {
+                let _ = write!(text, "  [{place}]");
+            }
+            text
+        }
+        Record::Note {
+            what, detail, evidence, ..
+        } => {
+            let detail = terminal_line(detail, QUOTE_CHARS_MAX);
+            let quote = evidence.as_ref().and_then(|evidence| evidence.quote.as_ref());
+            let quote = quote.map(|quote| format!("  “{}”", terminal_line(quote, QUOTE_CHARS_MAX)));
+            format!("  · {what} {detail}{}", quote.unwrap_or_default())
+        }
+        Record::DeadlineNear { kind, left, .. } => {
+            format!("  ! deadline {} in {}", kind.name(), human_span(*left))
+        }
+        Record::StageBegan { stage } => format!("── stage {}", plan.stages[*stage].name),
+        Record::StageEnded {
+            stage,
+            outcome,
+            reached,
+        } => {
+            let reached = reached.map(|level| format!(", reached {level}")).unwrap_or_default();
+            format!("── stage {} {}{reached}", plan.stages[*stage].name, outcome.as_str())
+        }
+        Record::Decided(_) => return None,
+    };
+    Some(format!("{clock}  {text}"))
+}
+
+fn place(evidence: &EvidenceRef) -> Option<String> {
+    if evidence.file.is_empty() {
+        return None;
+    }
+    Some(match evidence.offset_bytes {
+        Some(offset) => format!("{}@{offset}", evidence.file),
+        None => evidence.file.clone(),
+    })
+}
+
+/// The last words of a run: verdict, cause, where the evidence lies, what to type next.
+pub fn verdict_block(plan: &Plan, outcome: &Outcome, run: &Path) -> String {
+    let verdict = &outcome.verdict;
+    let mut text = String::new();
+    let _ = writeln!(
+        text,
+        "\nVerdict: {} ({})",
+        verdict.class.as_str(),
+        human_span(outcome.took)
+    );
+    if verdict.class != Class::Passed {
+        let _ = writeln!(text, "Cause:   {}: {}", verdict.cause, verdict.title);
+        if !verdict.detail.is_empty() {
+            let _ = writeln!(text, "         {}", terminal_line(&verdict.detail, 2 * QUOTE_CHARS_MAX));
+        }
+        let stage = &plan.stages[verdict.stage].name;
+        let _ = writeln!(text, "Where:   stage {stage}, state {}", verdict.state.name());
+        if let Some(evidence) = &verdict.evidence {
+            if let Some(quote) = &evidence.quote {
+                let _ = writeln!(text, "         “{}”", terminal_line(quote, QUOTE_CHARS_MAX));
+            }
+            if let Some(place) = place(evidence) {
+                let _ = writeln!(text, "         {place}");
+            }
+        }
+        if !verdict.remedy.is_empty() {
+            let _ = writeln!(text, "Mend:    {}", verdict.remedy);
+        }
+        let _ = writeln!(text, "         {}", verdict.class.meaning());
+    }
+    for (stage, report) in plan.stages.iter().zip(&outcome.reports) {
+        let reached = report.reached.map_or("nothing", crate::plan::Evidence::as_str);
+        let took = report
+            .began
+            .zip(report.ended)
+            .map(|(began, ended)| human_span(ended.duration_since(began)));
+        let mark = match report.outcome {
+            StageOutcome::Passed => "✓",
+            StageOutcome::Failed => "✗",
+            StageOutcome::NotReached => "-",
+        };
+        let _ = writeln!(
+            text,
+            "  {mark} {:<20} claims {:<16} reached {reached:<16} {}",
+            stage.name,
+            stage.claims.as_str(),
+            took.unwrap_or_default()
+        );
+        for remark in &report.remarks {
+            let _ = writeln!(text, "      note: {remark}");
+        }
+    }
+    let _ = writeln!(text, "Evidence: {}", run.display());
+    let _ = writeln!(text, "Next:     bootgate trace {}", run.display());
+    text
+}

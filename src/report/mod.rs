@@ -1,0 +1,11 @@
+//! What a run leaves for people and for programs: the result, JUnit, and the lines of a terminal.
+
+mod human;
+mod junit;
+mod result;
+mod table;
+
+pub use human::{record_line, verdict_block};
+pub use junit::junit;
+pub use result::{ResultInputs, result_json};
+pub use table::trace_table;

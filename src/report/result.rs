@@ -1,0 +1,109 @@
+//! `result.json`: the one answer of a run, for programs.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use crate::driver::Outcome;
+use crate::evidence::RunInfo;
+use crate::machine::EvidenceRef;
+use crate::plan::Plan;
+use crate::text::json_text;
+
+/// The version of the result's form. It rises when a field changes its meaning.
+pub const RESULT_VERSION: u32 = 1;
+
+/// What the result is made from.
+pub struct ResultInputs<'a> {
+    /// The plan.
+    pub plan: &'a Plan,
+    /// The run.
+    pub info: &'a RunInfo,
+    /// What the run came to.
+    pub outcome: &'a Outcome,
+    /// SHA-256 of the image, if it was read to its end in time.
+    pub image_sha256: Option<String>,
+}
+
+fn ms(span: Duration) -> u64 {
+    u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// The result as JSON.
+pub fn result_json(inputs: &ResultInputs<'_>) -> Value {
+    let ResultInputs {
+        plan, info, outcome, ..
+    } = inputs;
+    let verdict = &outcome.verdict;
+    json!({
+        "version": RESULT_VERSION,
+        "run": info.id,
+        "run_uuid": info.uuid,
+        "gate": plan.gate,
+        "gate_file": plan.file,
+        "bootgate_version": info.bootgate_version,
+        "started": info.started,
+        "took_ms": ms(outcome.took),
+        "verdict": {
+            "class": verdict.class.as_str(),
+            "exit_code": verdict.exit_code(),
+            "cause": verdict.cause,
+            "title": verdict.title,
+            "detail": verdict.detail,
+            "remedy": verdict.remedy,
+            "stage": plan.stages[verdict.stage].name,
+            "state": verdict.state.name(),
+            "evidence": verdict.evidence.as_ref().map(evidence),
+            "confirmed_by": verdict.confirmed_by,
+        },
+        "stages": stages(plan, outcome),
+        "image": {
+            "source": crate::plan::to_json(plan).get("image").cloned(),
+            "sha256": inputs.image_sha256,
+        },
+        "host": outcome.host.as_ref().map(|host| json!({
+            "qemu": host.qemu,
+            "qemu_version": host.qemu_version,
+            "accelerator": host.accelerator,
+            "accelerator_why": host.accelerator_why,
+            "cpu_model": host.cpu_model,
+            "firmware": host.firmware,
+            "deadline_scale_percent": host.scale_percent,
+        })),
+        "consoles": outcome.consoles.iter().map(|(file, summary)| json!({
+            "file": file,
+            "bytes_total": summary.bytes_total,
+            "bytes_kept": summary.bytes_kept,
+            "bytes_dropped": summary.bytes_dropped,
+            "bytes_lost": summary.bytes_lost,
+        })).collect::<Vec<_>>(),
+        "trace_records_lost": outcome.trace_lost,
+    })
+}
+
+fn stages(plan: &Plan, outcome: &Outcome) -> Vec<Value> {
+    let stages = plan.stages.iter().zip(&outcome.reports);
+    stages
+        .map(|(stage, report)| {
+            let since_start = |at: std::time::Instant| ms(at.duration_since(outcome.started));
+            json!({
+                "name": stage.name,
+                "kind": stage.kind.as_str(),
+                "outcome": report.outcome.as_str(),
+                "claims": stage.claims.as_str(),
+                "reached": report.reached.map(crate::plan::Evidence::as_str),
+                "began_ms": report.began.map(since_start),
+                "ended_ms": report.ended.map(since_start),
+                "remarks": report.remarks,
+            })
+        })
+        .collect()
+}
+
+fn evidence(evidence: &EvidenceRef) -> Value {
+    json!({
+        "file": evidence.file,
+        "offset_bytes": evidence.offset_bytes,
+        "quote": evidence.quote.as_ref().map(json_text),
+    })
+}
