@@ -3,11 +3,13 @@
 mod qemu_support;
 
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use bootgate::plan::{Attachment, DiskCache, DiskFormat};
 use bootgate::qemu::argv::{BootSpec, FirmwareSpec, IMAGE_NODE, MachineSpec, build, disk_node, shell_quoted};
 use bootgate::qemu::binary::Qemu;
 use bootgate::units::MIB;
+use proptest::prelude::*;
 use qemu_support::machines::{cases, create_files, disk, usual};
 use qemu_support::started::Started;
 
@@ -54,6 +56,22 @@ fn what_can_not_be_asked_for_is_refused() {
         attach: Attachment::Cd,
     };
     assert!(build(&spec).unwrap_err().to_string().contains("not UTF-8"));
+}
+
+/// What a real shell makes of a text.
+fn read_by_sh(text: &str) -> Vec<String> {
+    let script = format!("printf '%s\\0' {text}");
+    let output = Command::new("sh").args(["-c", &script]).output().unwrap();
+    let printed = String::from_utf8(output.stdout).unwrap();
+    printed.split_terminator('\0').map(str::to_owned).collect()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+    #[test]
+    fn a_shell_reads_the_same_arguments(arguments in prop::collection::vec("[^\0]{0,12}", 1..6)) {
+        prop_assert_eq!(read_by_sh(&shell_quoted(&arguments)), arguments);
+    }
 }
 
 fn expected_nodes(spec: &MachineSpec) -> Vec<String> {
@@ -130,10 +148,7 @@ async fn a_blank_disk_is_a_dead_end_that_the_firmware_names() {
         endless_loop[510..512].copy_from_slice(&[0x55, 0xaa]);
         std::fs::write(&scratch.path, endless_loop).unwrap();
         spec.disks = vec![scratch, target];
-        let mut started = Started::new(&qemu.binary, &build(&spec).unwrap());
-        assert!(started.line().is_some(), "{}", started.stderr_at_end());
-        started.execute("qmp_capabilities");
-        started.execute("cont");
+        let mut started = Started::running(&qemu.binary, &build(&spec).unwrap());
         started.firmware_says("No bootable device.");
     }
 }

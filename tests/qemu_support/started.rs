@@ -19,7 +19,7 @@ const SILENCE_MAX: Duration = Duration::from_secs(60);
 pub(crate) struct Started {
     child: Owned,
     qmp: BufReader<UnixStream>,
-    _serial: UnixStream,
+    serial: UnixStream,
     errors: UnixStream,
 }
 
@@ -33,15 +33,24 @@ impl Started {
             .stderr(Stdio::from(OwnedFd::from(errors.1)))
             .spawn()
             .unwrap();
-        for stream in [&qmp.0, &errors.0] {
+        for stream in [&qmp.0, &serial.0, &errors.0] {
             stream.set_read_timeout(Some(SILENCE_MAX)).unwrap();
         }
         Self {
             child: Owned(child),
             qmp: BufReader::new(qmp.0),
-            _serial: serial.0,
+            serial: serial.0,
             errors: errors.0,
         }
+    }
+
+    /// Starts the machine once its command line has been carried out.
+    pub(crate) fn running(binary: &Path, arguments: &[String]) -> Self {
+        let mut started = Self::new(binary, arguments);
+        assert!(started.line().is_some(), "{}", started.stderr_at_end());
+        started.execute("qmp_capabilities");
+        started.execute("cont");
+        started
     }
 
     pub(crate) fn line(&mut self) -> Option<Value> {
@@ -87,13 +96,22 @@ impl Started {
 
     /// Reads the firmware's debug console until it says `needle`.
     pub(crate) fn firmware_says(&mut self, needle: &str) {
-        let mut text = String::new();
-        let mut chunk = [0; 4096];
-        while !text.contains(needle) {
-            let count = self.errors.read(&mut chunk);
-            let count = count.unwrap_or_else(|error| panic!("{error} before `{needle}`: {text}"));
-            assert!(count > 0, "the end before `{needle}`: {text}");
-            text += &String::from_utf8_lossy(&chunk[..count]);
-        }
+        read_until(&mut self.errors, needle);
+    }
+
+    /// Reads the serial console until it says `needle`.
+    pub(crate) fn serial_says(&mut self, needle: &str) {
+        read_until(&mut self.serial, needle);
+    }
+}
+
+fn read_until(stream: &mut UnixStream, needle: &str) {
+    let mut text = String::new();
+    let mut chunk = [0; 4096];
+    while !text.contains(needle) {
+        let count = stream.read(&mut chunk);
+        let count = count.unwrap_or_else(|error| panic!("{error} before `{needle}`: {text}"));
+        assert!(count > 0, "the end before `{needle}`: {text}");
+        text += &String::from_utf8_lossy(&chunk[..count]);
     }
 }

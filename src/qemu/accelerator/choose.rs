@@ -109,10 +109,18 @@ async fn choose_on(
         let binary = qemu.binary.clone();
         return Err(AcceleratorError::NoTcg { binary, why });
     }
+    let mut why = format!("KVM is not used: {why}");
+    let needs_kvm = |model: &&str| model.split(',').next() == Some("host");
+    if cpu_model.as_ref().is_some_and(needs_kvm) {
+        why = format!("{why}; `-cpu host` needs KVM, so the CPU model is `{TCG_MODEL}`");
+    }
     Ok(Chosen {
         accel: Accel::Tcg,
-        cpu_model: cpu_model.unwrap_or(TCG_MODEL).to_owned(),
-        why: format!("KVM is not used: {why}"),
+        cpu_model: cpu_model
+            .filter(|model| !needs_kvm(model))
+            .unwrap_or(TCG_MODEL)
+            .to_owned(),
+        why,
         probed,
     })
 }
@@ -234,11 +242,11 @@ mod tests {
         let chosen = auto("aborts-with-host", None).await;
         assert_eq!((chosen.accel, &*chosen.cpu_model), (Accel::Kvm, "Nehalem"));
         let chosen = auto("aborts-with-host", Some("host")).await;
-        assert_eq!((chosen.accel, &*chosen.cpu_model), (Accel::Tcg, "host"));
+        assert_eq!((chosen.accel, &*chosen.cpu_model), (Accel::Tcg, TCG_MODEL));
         assert_eq!(
             chosen.why,
             "KVM is not used: /dev/null opens, but the probe with `-cpu host` was killed by SIGABRT: error: failed to \
-             set MSR 0x10a to 0x69"
+             set MSR 0x10a to 0x69; `-cpu host` needs KVM, so the CPU model is `max,la57=off`"
         );
     }
 
