@@ -6,8 +6,11 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use bootgate::plan::{Arch, DiskFormat};
-use bootgate::qemu::argv::FirmwareSpec;
+use bootgate::qemu::argv::{BootSpec, FirmwareSpec, build};
 use bootgate::qemu::firmware::{FirmwareError, Places, UefiFiles, find, find_in};
+use bootgate::units::MIB;
+use qemu_support::machines::usual;
+use qemu_support::started::Started;
 
 const MACHINE: &str = "pc-q35-10.0";
 
@@ -209,15 +212,20 @@ fn each_run_has_its_own_variables() {
 }
 
 #[tokio::test]
-async fn this_machine_has_firmware() {
+async fn the_firmware_of_this_machine_runs() {
     for qemu in qemu_support::qemus().await {
         let files = find(&qemu, Arch::X86_64).unwrap_or_else(|error| panic!("{error}; {}", error.mend()));
-        println!(
-            "QEMU {}: {} with {}",
-            qemu.features.version,
-            files.source,
-            files.template().path.display()
-        );
         assert!(!files.enrolled_keys, "{files:?}");
+        let dir = tempfile::tempdir().unwrap();
+        let vars = dir.path().join("vars.fd");
+        files.copy_vars(&vars).unwrap();
+        let mut spec = usual(dir.path(), &qemu.features);
+        spec.data_dirs.clone_from(&qemu.data_dirs);
+        spec.firmware = files.with_vars(&vars);
+        spec.boot = BootSpec::TargetDisk;
+        fs::File::create(&spec.disks[0].path).unwrap().set_len(MIB).unwrap();
+        let mut started = Started::running(&qemu.binary, &build(&spec).unwrap());
+        // A blank disk: the firmware says so on the serial console, and goes on to nothing else but its own shell.
+        started.serial_says("BdsDxe: failed to load Boot0001");
     }
 }

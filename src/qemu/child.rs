@@ -288,4 +288,39 @@ mod tests {
         let text = String::from_utf8(done.stdout).unwrap();
         assert!(text.contains("LC_ALL=C") && !text.contains("CARGO"), "{text}");
     }
+
+    /// Set in the process that plays bootgate: the FIFO that its helper holds open for as long as it lives.
+    const FIFO_VARIABLE: &str = "BOOTGATE_TEST_HELPER_FIFO";
+
+    #[tokio::test]
+    async fn run_a_helper_for_the_next_test() {
+        if let Ok(fifo) = std::env::var(FIFO_VARIABLE) {
+            let script = format!("exec >'{fifo}'; echo up; exec sleep 60");
+            run(sh(&script), LIMITS).await.unwrap();
+        }
+    }
+
+    #[test]
+    fn a_helper_dies_with_its_parent() {
+        use std::io::{BufRead as _, BufReader, Read as _};
+        let dir = tempfile::tempdir().unwrap();
+        let fifo = dir.path().join("fifo");
+        nix::unistd::mkfifo(&fifo, nix::sys::stat::Mode::S_IRWXU).unwrap();
+        let mut parent = Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "qemu::child::tests::run_a_helper_for_the_next_test"])
+            .env(FIFO_VARIABLE, &fifo)
+            .stdout(Stdio::null())
+            .spawn()
+            .unwrap();
+        let mut reader = BufReader::new(std::fs::File::open(&fifo).unwrap());
+        let mut line = String::new();
+        reader.read_line(&mut line).unwrap();
+        assert_eq!(line, "up\n");
+        let killed = std::time::Instant::now();
+        parent.kill().unwrap();
+        parent.wait().unwrap();
+        // The end of the FIFO is the end of the helper, which alone has it open.
+        assert_eq!(reader.read_to_end(&mut Vec::new()).unwrap(), 0);
+        assert!(killed.elapsed() < Duration::from_secs(10));
+    }
 }

@@ -120,7 +120,7 @@ pub enum FeatureError {
 }
 
 /// Devices that bootgate uses. Others are not looked for.
-pub const DEVICES_USED: [&str; 14] = [
+pub const DEVICES_USED: [&str; 15] = [
     "VGA",
     "isa-serial",
     "virtio-blk-pci",
@@ -135,6 +135,7 @@ pub const DEVICES_USED: [&str; 14] = [
     "usb-storage",
     "pvpanic-pci",
     "pvpanic",
+    "isa-debugcon",
 ];
 
 /// How many of them, from the first on, each machine has.

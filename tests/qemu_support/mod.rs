@@ -2,6 +2,9 @@
 
 #![allow(dead_code, reason = "each test file uses its part")]
 
+pub(crate) mod machines;
+pub(crate) mod started;
+
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
 

@@ -96,12 +96,7 @@ fn machine(arguments: &mut Arguments, spec: &MachineSpec) -> Result<(), ArgvErro
         Arch::X86_64 => "q35".to_owned(),
     };
     match &spec.firmware {
-        // QEMU tells SeaBIOS that there is no graphics, and SeaBIOS adds the serial port to the screen that is there.
-        FirmwareSpec::Bios { serial_console } => {
-            if *serial_console {
-                machine += ",graphics=off";
-            }
-        }
+        FirmwareSpec::Bios => {}
         FirmwareSpec::Uefi { flash1, smm, .. } => {
             machine += ",pflash0=flash0";
             if flash1.is_some() {
@@ -128,13 +123,20 @@ fn machine(arguments: &mut Arguments, spec: &MachineSpec) -> Result<(), ArgvErro
     Ok(())
 }
 
-/// The inherited sockets of QMP and the serial console.
+/// The inherited sockets of QMP, the serial console and the firmware's debug console.
 fn channels(arguments: &mut Arguments, spec: &MachineSpec) {
     arguments.option("-chardev", format!("socket,id=qmp,fd={}", spec.qmp_fd));
     // Not `-mon`: QEMU 11.1 warns that it is deprecated.
     arguments.option("-qmp", "chardev:qmp");
     arguments.option("-chardev", format!("socket,id=serial,fd={}", spec.serial_fd));
     arguments.option("-device", "isa-serial,id=serial,chardev=serial");
+    if let Some(fd) = spec.firmware_fd.filter(|_| spec.features.has_device("isa-debugcon")) {
+        // Not SeaBIOS's own serial output (`graphics=off`): it repeats what a boot loader with a serial terminal prints,
+        // and the two come out interleaved.
+        arguments.option("-chardev", format!("socket,id=firmware,fd={fd}"));
+        // The port that SeaBIOS and OVMF expect.
+        arguments.option("-device", "isa-debugcon,id=firmware,iobase=0x402,chardev=firmware");
+    }
 }
 
 /// The devices that each machine has. The screen has no window, but a screenshot needs it.

@@ -44,6 +44,9 @@ pub struct MachineSpec {
     pub qmp_fd: RawFd,
     /// Inherited socket of the serial console.
     pub serial_fd: RawFd,
+    /// Inherited socket of the firmware's debug console. SeaBIOS tells it what it otherwise only shows on the screen, up
+    /// to `No bootable device.`; OVMF uses it in debug builds. QEMU stands still while nobody reads it.
+    pub firmware_fd: Option<RawFd>,
     /// Arguments appended as they are.
     pub extra_args: Vec<String>,
 }
@@ -52,11 +55,7 @@ pub struct MachineSpec {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum FirmwareSpec {
     /// SeaBIOS from QEMU's data directory.
-    Bios {
-        /// True if SeaBIOS, and with it each BIOS boot loader that prints through it, writes to the serial console
-        /// as well as to the screen. Without it `No bootable device.` is seen on the screen only.
-        serial_console: bool,
-    },
+    Bios,
     /// UEFI in parallel flash.
     Uefi {
         /// The first flash device: the code, or code and variables together.
