@@ -277,7 +277,7 @@ impl Workshop {
             memory: plan.memory(stage),
             firmware: match &host.uefi {
                 Some((files, vars)) => files.with_vars(vars),
-                None => FirmwareSpec::Bios { serial_console: true },
+                None => FirmwareSpec::Bios,
             },
             boot: boot_spec(plan, boot, host.overlay.as_deref()),
             disks: host.disks.clone(),
@@ -285,6 +285,7 @@ impl Workshop {
             ssh_forward: plan.ssh.is_some(),
             qmp_fd: fds.0,
             serial_fd: fds.1,
+            firmware_fd: None,
             extra_args: plan.machine.extra_args.clone(),
         }
     }
