@@ -78,8 +78,7 @@ fn every_state_answers_the_end_of_qemu() {
         next.handle(later(*origin), &end);
         let expected: &[State] = match machine.state() {
             State::Preparing => &[State::Preparing],
-            State::Exiting => &[State::Releasing],
-            State::Releasing => &[State::Releasing],
+            State::Exiting | State::Releasing => &[State::Releasing],
             State::Discarding | State::Finished => &[State::Finished],
             _ => &[State::Discarding],
         };

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use crate::machine::{GuestStatus, StopSignal};
 use crate::qemu::process::ExitReport;
 use crate::qmp::QmpNotice;
+use crate::serial::marker::Match;
 use crate::serial::tap::SerialNotice;
 use crate::ssh::Probe;
 
@@ -30,6 +31,11 @@ pub(super) enum Input {
 pub(super) enum VmInput {
     Qmp(QmpNotice),
     Serial(SerialNotice),
+    /// A rule matched on the firmware's debug port.
+    Firmware {
+        file: String,
+        found: Match,
+    },
     Exited(Arc<ExitReport>),
     Status(GuestStatus),
     Silent {

@@ -106,11 +106,21 @@ impl Workshop {
         let qmp_socket = InheritedSocket::pair().map_err(|e| internal(&e))?;
         let serial_socket = InheritedSocket::pair().map_err(|e| internal(&e))?;
         let fds = (qmp_socket.child.number(), serial_socket.child.number());
-        let spec = self.spec(host, stage, boot, fds);
+        // SeaBIOS tells its dead ends on a debug port; OVMF writes to the serial console itself.
+        let firmware_socket = match host.uefi {
+            None => Some(InheritedSocket::pair().map_err(|e| internal(&e))?),
+            Some(_) => None,
+        };
+        let mut spec = self.spec(host, stage, boot, fds);
+        spec.firmware_fd = firmware_socket.as_ref().map(|socket| socket.child.number());
         let arguments = argv::build(&spec).map_err(|e| PrepareError::new(Cause::QemuWillNotStart, e))?;
         self.write_argv(number, &host.qemu.binary, &arguments)
             .map_err(|e| internal(&e))?;
-        let inherited = vec![qmp_socket.child, serial_socket.child];
+        let mut inherited = vec![qmp_socket.child, serial_socket.child];
+        let firmware_stream = firmware_socket.map(|socket| {
+            inherited.push(socket.child);
+            socket.ours
+        });
         let running = Arc::new(self.spawn(host, arguments, inherited).await?);
         let (qmp, mut notices) = crate::qmp::attach(qmp_socket.ours, self.transcript());
         let serial_file = if number == 1 {
@@ -118,14 +128,18 @@ impl Workshop {
         } else {
             format!("serial-{number}.log")
         };
-        let layout = LogLayout::new(
-            self.run.path().join(&serial_file),
-            SERIAL_LOG_HEAD_BYTES,
-            SERIAL_LOG_TAIL_BYTES,
-        );
-        let log = RawLog::create(layout).map_err(|e| PrepareError::new(Cause::HostTooSmall, e))?;
-        let watch = watch::of_stage(&self.plan, stage).map_err(|e| internal(&e))?;
-        let (console, sightings) = tap::attach(serial_socket.ours, watch, log);
+        let internal_watch = |e| PrepareError::new(Cause::Internal, e);
+        let watch = watch::of_stage(&self.plan, stage).map_err(internal_watch)?;
+        let (console, sightings) = tap::attach(serial_socket.ours, watch, self.raw_log(&serial_file)?);
+        let firmware = match firmware_stream {
+            Some(stream) => {
+                let watch = watch::of_firmware().map_err(internal_watch)?;
+                let file = log_name("firmware", number);
+                let (_, sightings) = tap::attach(stream, watch, self.raw_log(&file)?);
+                Some((file, sightings))
+            }
+            None => None,
+        };
         greeted(&mut notices, &running).await?;
         let ssh_address = if spec.ssh_forward {
             Some(forwarded_port(&qmp).await?)
@@ -140,6 +154,7 @@ impl Workshop {
             console,
             sightings: Some(sightings),
             serial_file,
+            firmware,
             ssh_address,
             images: images_of(&spec),
             ssh: SshSide::default(),
@@ -325,6 +340,12 @@ impl Workshop {
         writeln!(file, "# machine {number}\n{}\n", argv::shell_quoted(&words))
     }
 
+    fn raw_log(&self, file: &str) -> Result<RawLog, PrepareError> {
+        let path = self.run.path().join(file);
+        let layout = LogLayout::new(path, SERIAL_LOG_HEAD_BYTES, SERIAL_LOG_TAIL_BYTES);
+        RawLog::create(layout).map_err(|e| PrepareError::new(Cause::HostTooSmall, e))
+    }
+
     fn transcript(&self) -> RunTranscript {
         RunTranscript {
             log: self.transcript.clone(),
@@ -363,6 +384,14 @@ pub(super) fn image_path(plan: &Plan) -> Option<&Path> {
     match &plan.image.source {
         ImageSource::Iso(path) | ImageSource::Disk { path, .. } => Some(path),
         ImageSource::Kernel { .. } => None,
+    }
+}
+
+fn log_name(stem: &str, number: u64) -> String {
+    if number == 1 {
+        format!("{stem}.log")
+    } else {
+        format!("{stem}-{number}.log")
     }
 }
 
@@ -415,13 +444,9 @@ async fn greeted(notices: &mut mpsc::Receiver<QmpNotice>, running: &Running) -> 
 
 /// The loopback port that the kernel chose for the forward.
 async fn forwarded_port(qmp: &Qmp) -> Result<SocketAddr, PrepareError> {
-    let command = qapi_qmp::human_monitor_command {
-        command_line: "info usernet".to_owned(),
-        cpu_index: None,
-    };
     let error = |detail: String| PrepareError::new(Cause::QemuWillNotStart, detail);
     let table = qmp
-        .execute(command, COMMAND_WITHIN)
+        .human("info usernet", COMMAND_WITHIN)
         .await
         .map_err(|e| error(e.to_string()))?;
     let port = host_port(&table).ok_or_else(|| error(format!("no SSH forward in `info usernet`:\n{table}")))?;

@@ -255,6 +255,11 @@ impl Driver<'_> {
         match input {
             VmInput::Qmp(notice) => self.take_qmp(notice),
             VmInput::Serial(notice) => self.take_serial(notice),
+            VmInput::Firmware { file, found } => {
+                if let Some(sighting) = watch::sighting(&self.plan, &found, &file) {
+                    self.handle(&Event::ConsoleMatched(sighting));
+                }
+            }
             VmInput::Exited(report) => self.handle(&Event::QemuEnded(translate::process_end(&report))),
             VmInput::Status(status) => self.handle(&Event::StatusObserved(status)),
             VmInput::Silent { stopped_by_signal } => self.handle(&Event::QmpSilent { stopped_by_signal }),

@@ -42,6 +42,11 @@ pub(super) fn of_stage(plan: &Plan, stage: usize) -> Result<Watch, WatchError> {
     Watch::new(targets)
 }
 
+/// The targets for the firmware's debug port.
+pub(super) fn of_firmware() -> Result<Watch, WatchError> {
+    Watch::new(rules(Source::Serial))
+}
+
 /// The targets for the output of a stage's command.
 pub(super) fn of_command(pass: &[Pattern], fail: &[Pattern]) -> Result<Watch, WatchError> {
     let mut targets: Vec<_> = rules(Source::CommandOutput).collect();
