@@ -12,6 +12,7 @@ mod resolve;
 mod run;
 mod secrets;
 mod signals;
+mod take;
 mod trace;
 mod translate;
 mod vm;
