@@ -12,10 +12,10 @@ use tokio::sync::{OnceCell, mpsc};
 use crate::evidence::{RunDir, TranscriptLog};
 use crate::machine::{BootFrom, Cause};
 use crate::plan::{Firmware, ImageSource, Plan};
-use crate::qemu::accelerator::{self, Chosen};
-use crate::qemu::argv::{self, BootSpec, DiskSpec, FirmwareSpec, MachineSpec};
+use crate::qemu::accelerator;
+use crate::qemu::argv;
 use crate::qemu::binary::Qemu;
-use crate::qemu::disk;
+use crate::qemu::disk::{self, DiskError};
 use crate::qemu::feature::Accel;
 use crate::qemu::firmware::{self, UefiFiles};
 use crate::qemu::process::{InheritedSocket, Running, SpawnRequest, Spawner};
@@ -25,6 +25,7 @@ use crate::serial::tap;
 use crate::text::terminal_line;
 use crate::units::{ByteSize, MIB};
 
+use super::spec::{HostParts, RunPlace, Sockets, images, machine_spec};
 use super::vm::{SshSide, Tasks, Vm};
 use super::watch;
 
@@ -76,11 +77,7 @@ impl PrepareError {
 
 /// What is found once and used for every machine of the run.
 pub(super) struct Host {
-    qemu: Qemu,
-    chosen: Chosen,
-    uefi: Option<(UefiFiles, PathBuf)>,
-    disks: Vec<DiskSpec>,
-    overlay: Option<PathBuf>,
+    parts: HostParts,
     facts: HostFacts,
 }
 
@@ -105,16 +102,19 @@ impl Workshop {
         let internal = |error: &dyn std::fmt::Display| PrepareError::new(Cause::Internal, error);
         let qmp_socket = InheritedSocket::pair().map_err(|e| internal(&e))?;
         let serial_socket = InheritedSocket::pair().map_err(|e| internal(&e))?;
-        let fds = (qmp_socket.child.number(), serial_socket.child.number());
         // SeaBIOS tells its dead ends on a debug port; OVMF writes to the serial console itself.
-        let firmware_socket = match host.uefi {
-            None => Some(InheritedSocket::pair().map_err(|e| internal(&e))?),
-            Some(_) => None,
+        let firmware_socket = match self.plan.machine.firmware {
+            Firmware::Bios => Some(InheritedSocket::pair().map_err(|e| internal(&e))?),
+            Firmware::Uefi => None,
         };
-        let mut spec = self.spec(host, stage, boot, fds);
-        spec.firmware_fd = firmware_socket.as_ref().map(|socket| socket.child.number());
+        let sockets = Sockets {
+            qmp: qmp_socket.child.number(),
+            serial: serial_socket.child.number(),
+            firmware: firmware_socket.as_ref().map(|socket| socket.child.number()),
+        };
+        let spec = machine_spec(&self.plan, (stage, boot), &host.parts, &self.place(), sockets);
         let arguments = argv::build(&spec).map_err(|e| PrepareError::new(Cause::QemuWillNotStart, e))?;
-        self.write_argv(number, &host.qemu.binary, &arguments)
+        self.write_argv(number, &host.parts.qemu.binary, &arguments)
             .map_err(|e| internal(&e))?;
         let mut inherited = vec![qmp_socket.child, serial_socket.child];
         let firmware_stream = firmware_socket.map(|socket| {
@@ -156,7 +156,7 @@ impl Workshop {
             serial_file,
             firmware,
             ssh_address,
-            images: images_of(&spec),
+            images: images(&spec),
             ssh: SshSide::default(),
             tasks: Tasks::default(),
         };
@@ -177,8 +177,7 @@ impl Workshop {
             Firmware::Uefi => Some(self.uefi(&qemu)?),
         };
         self.check_digest().await?;
-        let overlay = self.overlay(&qemu).await?;
-        let disks = self.disks(&qemu).await?;
+        self.create_disks(&qemu).await?;
         let scale_percent = scale_percent(self.plan.timeout_scale, chosen.accel);
         let facts = HostFacts {
             qemu: qemu.binary.clone(),
@@ -187,19 +186,18 @@ impl Workshop {
             accelerator_why: chosen.why.clone(),
             cpu_model: chosen.cpu_model.clone(),
             firmware: match &uefi {
-                Some((files, _)) => format!("UEFI {} ({})", files.code.path.display(), files.source),
+                Some(files) => format!("UEFI {} ({})", files.code.path.display(), files.source),
                 None => "SeaBIOS".to_owned(),
             },
             scale_percent,
         };
-        Ok(Host {
+        let parts = HostParts {
             qemu,
-            chosen,
+            accel: chosen.accel,
+            cpu_model: chosen.cpu_model,
             uefi,
-            disks,
-            overlay,
-            facts,
-        })
+        };
+        Ok(Host { parts, facts })
     }
 
     fn check_space(&self) -> Result<(), PrepareError> {
@@ -216,14 +214,13 @@ impl Workshop {
         Err(PrepareError::new(Cause::HostTooSmall, detail))
     }
 
-    fn uefi(&self, qemu: &Qemu) -> Result<(UefiFiles, PathBuf), PrepareError> {
+    fn uefi(&self, qemu: &Qemu) -> Result<UefiFiles, PrepareError> {
         let error = |detail: String| PrepareError::new(Cause::FirmwareMissing, detail);
         let files = firmware::find(qemu, self.plan.machine.arch).map_err(|e| error(format!("{e}; {}", e.mend())))?;
-        let vars = self.run.path().join("uefi-vars.fd");
         files
-            .copy_vars(&vars)
+            .copy_vars(&self.place().uefi_vars())
             .map_err(|e| error(format!("its variables can't be copied: {e}")))?;
-        Ok((files, vars))
+        Ok(files)
     }
 
     /// A pinned image is read before anything starts.
@@ -244,64 +241,31 @@ impl Workshop {
         Err(PrepareError::new(Cause::ImageDigestMismatch, detail))
     }
 
-    async fn overlay(&self, qemu: &Qemu) -> Result<Option<PathBuf>, PrepareError> {
-        let ImageSource::Disk { path, format } = &self.plan.image.source else {
-            return Ok(None);
-        };
-        let overlay = self.disk_path("image.qcow2")?;
-        disk::create_overlay(&qemu.binary, &overlay, path, *format)
-            .await
-            .map_err(|e| PrepareError::new(Cause::Preflight, format!("{e}; {}", e.mend())))?;
-        Ok(Some(overlay))
-    }
-
-    async fn disks(&self, qemu: &Qemu) -> Result<Vec<DiskSpec>, PrepareError> {
-        let mut disks = Vec::new();
-        for plan in &self.plan.disks {
-            let path = self.disk_path(&format!("{}.{}", plan.name, plan.format.as_str()))?;
-            disk::create(&qemu.binary, &path, plan.format, plan.size_bytes)
+    async fn create_disks(&self, qemu: &Qemu) -> Result<(), PrepareError> {
+        // Makes the directory as well.
+        self.run
+            .file("disks/image.qcow2")
+            .map_err(|e| PrepareError::new(Cause::Preflight, e))?;
+        let failed = |e: DiskError| PrepareError::new(Cause::Preflight, format!("{e}; {}", e.mend()));
+        let place = self.place();
+        if let ImageSource::Disk { path, format } = &self.plan.image.source {
+            disk::create_overlay(&qemu.binary, &place.overlay(), path, *format)
                 .await
-                .map_err(|e| PrepareError::new(Cause::Preflight, format!("{e}; {}", e.mend())))?;
-            disks.push(DiskSpec {
-                name: plan.name.clone(),
-                path,
-                format: plan.format,
-                cache: plan.cache,
-                target: plan.target,
-            });
+                .map_err(failed)?;
         }
-        Ok(disks)
+        for plan in &self.plan.disks {
+            disk::create(&qemu.binary, &place.disk(plan), plan.format, plan.size_bytes)
+                .await
+                .map_err(failed)?;
+        }
+        Ok(())
     }
 
-    fn disk_path(&self, name: &str) -> Result<PathBuf, PrepareError> {
-        let path = self.run.file(&format!("disks/{name}"));
-        path.map_err(|e| PrepareError::new(Cause::Preflight, e))
-    }
-
-    fn spec(&self, host: &Host, stage: usize, boot: BootFrom, fds: (i32, i32)) -> MachineSpec {
-        let plan = &self.plan;
-        MachineSpec {
-            arch: plan.machine.arch,
-            features: host.qemu.features.clone(),
-            run_id: self.run.info().id.clone(),
+    fn place(&self) -> RunPlace<'_> {
+        RunPlace {
+            directory: self.run.path(),
+            id: &self.run.info().id,
             uuid: self.run.info().uuid,
-            data_dirs: host.qemu.data_dirs.clone(),
-            accel: host.chosen.accel,
-            cpu_model: host.chosen.cpu_model.clone(),
-            cpus: plan.cpus(stage),
-            memory: plan.memory(stage),
-            firmware: match &host.uefi {
-                Some((files, vars)) => files.with_vars(vars),
-                None => FirmwareSpec::Bios,
-            },
-            boot: boot_spec(plan, boot, host.overlay.as_deref()),
-            disks: host.disks.clone(),
-            network: plan.machine.network,
-            ssh_forward: plan.ssh.is_some(),
-            qmp_fd: fds.0,
-            serial_fd: fds.1,
-            firmware_fd: None,
-            extra_args: plan.machine.extra_args.clone(),
         }
     }
 
@@ -312,7 +276,7 @@ impl Workshop {
         inherited: Vec<crate::qemu::process::InheritedFd>,
     ) -> Result<Running, PrepareError> {
         let request = SpawnRequest {
-            program: host.qemu.binary.clone(),
+            program: host.parts.qemu.binary.clone(),
             arguments: arguments.into_iter().map(Into::into).collect(),
             inherited,
             stderr: self.run.path().join("qemu.stderr"),
@@ -354,31 +318,6 @@ impl Workshop {
     }
 }
 
-/// The command line's form of what a stage boots.
-pub(super) fn boot_spec(plan: &Plan, boot: BootFrom, overlay: Option<&Path>) -> BootSpec {
-    if boot == BootFrom::TargetDisk {
-        return BootSpec::TargetDisk;
-    }
-    let attach = plan.image.attach;
-    match &plan.image.source {
-        ImageSource::Iso(path) => BootSpec::Iso {
-            path: path.clone(),
-            attach,
-        },
-        ImageSource::Disk { path, format } => BootSpec::DiskImage {
-            overlay: overlay.unwrap_or(Path::new("image.qcow2")).to_owned(),
-            base: path.clone(),
-            base_format: *format,
-            attach,
-        },
-        ImageSource::Kernel { kernel, initrd, append } => BootSpec::Kernel {
-            kernel: kernel.clone(),
-            initrd: initrd.clone(),
-            append: append.clone(),
-        },
-    }
-}
-
 /// The one file that is the image, if it is one file.
 pub(super) fn image_path(plan: &Plan) -> Option<&Path> {
     match &plan.image.source {
@@ -406,16 +345,6 @@ fn scale_percent(wanted: Option<f64>, accel: Accel) -> u32 {
         (None, Accel::Kvm) => 100,
         (None, Accel::Tcg) => TCG_SCALE_PERCENT,
     }
-}
-
-fn images_of(spec: &MachineSpec) -> Vec<PathBuf> {
-    let mut images: Vec<_> = spec.disks.iter().map(|disk| disk.path.clone()).collect();
-    match &spec.boot {
-        BootSpec::Iso { path, .. } => images.push(path.clone()),
-        BootSpec::DiskImage { overlay, base, .. } => images.extend([overlay.clone(), base.clone()]),
-        BootSpec::Kernel { .. } | BootSpec::TargetDisk => {}
-    }
-    images
 }
 
 /// Waits until QMP is negotiated, or says how QEMU ended instead.
