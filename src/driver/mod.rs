@@ -5,6 +5,7 @@
 mod capture;
 mod command;
 mod heartbeat;
+mod host;
 mod input;
 mod perform;
 mod prepare;
@@ -19,7 +20,7 @@ mod translate;
 mod vm;
 mod watch;
 
-pub use prepare::HostFacts;
+pub use host::HostFacts;
 pub use resolve::{MissingInput, Resolved, resolve};
 pub use run::{Observer, Options, Outcome, run};
 pub use secrets::Secrets;

@@ -15,8 +15,9 @@ use crate::serial::tap::TapSummary;
 use crate::ssh::HostKey;
 use crate::text::Redactor;
 
+use super::host::HostFacts;
 use super::input::{INPUTS_MAX, Input, VmInput};
-use super::prepare::{HostFacts, Workshop};
+use super::prepare::Workshop;
 use super::secrets::Secrets;
 use super::vm::Vm;
 use super::{signals, trace};

@@ -8,8 +8,9 @@ use crate::serial::tap::SerialNotice;
 use crate::ssh::{KeyAcrossBoots, Probe, ProbeOutcome, ProbeSummary};
 
 use super::command::CommandInput;
+use super::host::HostFacts;
 use super::input::{Input, VmInput};
-use super::prepare::{HostFacts, PrepareError};
+use super::prepare::PrepareError;
 use super::run::Driver;
 use super::vm::Vm;
 use super::{translate, watch};
