@@ -118,7 +118,7 @@ pub(super) struct Driver<'a> {
     pub(super) machine: Machine,
     pub(super) plan: Arc<Plan>,
     pub(super) secrets: Secrets,
-    redactor: Redactor,
+    pub(super) redactor: Redactor,
     pub(super) run: Arc<RunDir>,
     pub(super) workshop: Arc<Workshop>,
     pub(super) inputs: mpsc::Sender<Input>,

@@ -58,7 +58,7 @@ impl Driver<'_> {
             VmInput::Qmp(notice) => self.take_qmp(notice),
             VmInput::Serial(notice) => self.take_serial(notice),
             VmInput::Firmware { file, found } => {
-                if let Some(sighting) = watch::sighting(&self.plan, &found, &file) {
+                if let Some(sighting) = watch::sighting(&self.plan, &found, &file, &self.redactor) {
                     self.handle(&Event::ConsoleMatched(sighting));
                 }
             }
@@ -100,7 +100,7 @@ impl Driver<'_> {
             SerialNotice::FirstByte { .. } => self.handle(&Event::ConsoleSpoke),
             SerialNotice::Match(found) => {
                 let file = self.vm.as_ref().map(|vm| vm.serial_file.clone()).unwrap_or_default();
-                if let Some(sighting) = watch::sighting(&self.plan, &found, &file) {
+                if let Some(sighting) = watch::sighting(&self.plan, &found, &file, &self.redactor) {
                     self.handle(&Event::ConsoleMatched(sighting));
                 }
             }
@@ -144,7 +144,12 @@ impl Driver<'_> {
                 .map(|since| now.saturating_duration_since(since))
                 .unwrap_or_default();
             let logins = progress.streak;
-            self.handle(&Event::SshBecameStable(SshStability { logins, window }));
+            let uuid_proved = matches!(&probe.outcome, ProbeOutcome::LoggedIn(facts) if facts.uuid.is_some());
+            self.handle(&Event::SshBecameStable(SshStability {
+                logins,
+                window,
+                uuid_proved,
+            }));
         }
     }
 
