@@ -18,7 +18,7 @@ mod translate;
 mod vm;
 mod watch;
 
-pub use prepare::HostFacts;
+pub use prepare::{FREE_BYTES_MIN, HostFacts};
 pub use resolve::{MissingInput, Resolved, resolve};
 pub use run::{Observer, Options, Outcome, run};
 pub use secrets::Secrets;

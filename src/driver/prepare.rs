@@ -29,8 +29,8 @@ use super::spec::{HostParts, RunPlace, Sockets, images, machine_spec};
 use super::vm::{SshSide, Tasks, Vm};
 use super::watch;
 
-/// Free space below which no run is begun: evidence and a first write must fit.
-const FREE_BYTES_MIN: u64 = 64 * MIB;
+/// Free space in bytes below which no run is begun: evidence and a first write must fit.
+pub const FREE_BYTES_MIN: u64 = 64 * MIB;
 /// How long QEMU may take to answer on QMP.
 const GREETING_WITHIN: Duration = Duration::from_secs(30);
 /// How long a short QMP command may take while the guest is not running yet.
