@@ -265,9 +265,12 @@ impl ImageDigest {
         };
         let stopped = stop.clone();
         let read = move || {
-            let digest = disk::digest(&path, |_| match stopped.load(Ordering::Relaxed) {
-                true => ControlFlow::Break(()),
-                false => ControlFlow::Continue(()),
+            let digest = disk::digest(&path, |_| {
+                if stopped.load(Ordering::Relaxed) {
+                    ControlFlow::Break(())
+                } else {
+                    ControlFlow::Continue(())
+                }
             });
             digest.ok().map(|digest| digest.to_string())
         };

@@ -38,33 +38,33 @@ pub(super) struct Finding {
     pub(super) id: &'static str,
     pub(super) level: Level,
     /// What was found, as a sentence without an end.
-    pub(super) finding: String,
+    pub(super) found: String,
     /// What to do about it. Nothing, if there is nothing to do.
     pub(super) mend: Option<String>,
 }
 
 impl Finding {
-    pub(super) fn ok(id: &'static str, finding: impl Into<String>) -> Self {
+    pub(super) fn ok(id: &'static str, found: impl Into<String>) -> Self {
         Self {
             id,
             level: Level::Ok,
-            finding: finding.into(),
+            found: found.into(),
             mend: None,
         }
     }
 
-    pub(super) fn warn(id: &'static str, finding: impl Into<String>, mend: impl Into<String>) -> Self {
+    pub(super) fn warn(id: &'static str, found: impl Into<String>, mend: impl Into<String>) -> Self {
         Self {
             level: Level::Warn,
             mend: Some(mend.into()),
-            ..Self::ok(id, finding)
+            ..Self::ok(id, found)
         }
     }
 
-    pub(super) fn fail(id: &'static str, finding: impl Into<String>, mend: impl Into<String>) -> Self {
+    pub(super) fn fail(id: &'static str, found: impl Into<String>, mend: impl Into<String>) -> Self {
         Self {
             level: Level::Fail,
-            ..Self::warn(id, finding, mend)
+            ..Self::warn(id, found, mend)
         }
     }
 }
@@ -83,7 +83,7 @@ pub(super) fn render(findings: &[Finding]) -> String {
             Level::Fail => "FAIL",
             level => level.as_str(),
         };
-        let text = terminal_line(&finding.finding, TEXT_CHARS_MAX);
+        let text = terminal_line(&finding.found, TEXT_CHARS_MAX);
         let _ = writeln!(page, "{level:4}  {:width$}  {text}", finding.id);
         if let Some(mend) = &finding.mend {
             let mend = terminal_line(mend, TEXT_CHARS_MAX);
@@ -117,7 +117,7 @@ pub(super) fn to_json(findings: &[Finding]) -> Value {
         json!({
             "id": finding.id,
             "level": finding.level.as_str(),
-            "finding": finding.finding,
+            "finding": finding.found,
             "mend": finding.mend,
         })
     };

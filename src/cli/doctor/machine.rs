@@ -122,7 +122,7 @@ mod tests {
     fn this_host_can_be_looked_at() {
         let findings = findings(&Needs::usual());
         assert_eq!(findings.len(), 3);
-        assert!(!findings[0].finding.contains("does not say"), "{findings:?}");
+        assert!(!findings[0].found.contains("does not say"), "{findings:?}");
         assert!(findings[2].level < Level::Fail);
     }
 }

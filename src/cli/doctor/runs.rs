@@ -128,10 +128,7 @@ mod tests {
         let here = root.path().canonicalize().unwrap();
         assert_eq!(nearest(&here.join("a/b")), here);
         let findings = findings(&here.join("a/b"), &Needs::usual());
-        assert!(
-            findings[0].finding.contains(&here.display().to_string()),
-            "{findings:?}"
-        );
+        assert!(findings[0].found.contains(&here.display().to_string()), "{findings:?}");
         assert!(!here.join("a").exists());
     }
 }
