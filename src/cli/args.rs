@@ -15,8 +15,8 @@ Examples:
   bootgate run gate.toml      run it; the exit code is the verdict
   bootgate trace last         what happened, and where the evidence lies
 
-Exit codes: 0 passed, 1 failed, 2 wrong gate file or arguments, 3 known failure, 4 infrastructure, 5 untestable,
-70 a defect of bootgate, 130 and 143 cancelled.
+Exit codes: 0 passed, 1 failed, 2 wrong gate file or arguments, 3 known failure,
+  4 infrastructure, 5 untestable, 70 a defect of bootgate, 130 and 143 cancelled.
 
 BOOTGATE_LOG=debug prints what bootgate does on standard error; NO_COLOR=1 keeps colours out.";
 

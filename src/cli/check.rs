@@ -1,6 +1,7 @@
 //! `bootgate check`: reads a gate file and shows what it would do; starts no machine and creates nothing.
 
 use std::fmt::Write as _;
+use std::os::fd::RawFd;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -20,12 +21,8 @@ use super::say;
 
 /// What stands for the run's directory and for its id.
 const RUN: &str = "RUN";
-/// What stands for the sockets that QEMU inherits.
-const SOCKETS: Sockets = Sockets {
-    qmp: 3,
-    serial: 4,
-    firmware: None,
-};
+/// What stands for the sockets that QEMU inherits: of QMP, of the serial console and of the firmware's console.
+const SOCKETS: [RawFd; 3] = [3, 4, 5];
 
 /// Read a gate file, print its plan and QEMU's command lines; start nothing.
 ///
@@ -95,7 +92,10 @@ fn machine(plan: &Plan, stage: usize, boot: BootFrom, parts: &HostParts) -> Resu
         id: RUN,
         uuid: Uuid::nil(),
     };
-    let spec = driver::machine_spec(plan, (stage, boot), parts, &place, SOCKETS);
+    let [qmp, serial, firmware] = SOCKETS;
+    let firmware = driver::has_firmware_console(plan).then_some(firmware);
+    let sockets = Sockets { qmp, serial, firmware };
+    let spec = driver::machine_spec(plan, (stage, boot), parts, &place, sockets);
     let arguments = argv::build(&spec).map_err(|error| Lack {
         problem: format!(
             "QEMU has no command line for stage `{}`: {error}",
@@ -127,10 +127,8 @@ fn boots(machine: &Machine) -> &'static str {
 fn caveat(plan: &Plan) -> String {
     let machine = &plan.machine;
     let accelerator = accelerator::expected(machine.accelerator, machine.cpu_model.as_deref());
-    format!(
-        "{RUN}: the run's id and directory; fd={} and fd={}: sockets that QEMU inherits; -uuid: the run's own; {}",
-        SOCKETS.qmp, SOCKETS.serial, accelerator.why
-    )
+    let why = accelerator.why;
+    format!("{RUN}: the run's id and directory; fd=…: sockets that QEMU inherits; -uuid: the run's own; {why}")
 }
 
 fn describe(plan: &Plan, machines: &[Machine]) -> String {

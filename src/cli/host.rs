@@ -16,7 +16,7 @@ pub(super) struct Lack {
 }
 
 impl Lack {
-    fn new(problem: impl ToString, mend: impl Into<String>) -> Self {
+    fn new(problem: &impl ToString, mend: impl Into<String>) -> Self {
         Self {
             problem: problem.to_string(),
             mend: mend.into(),
@@ -58,7 +58,7 @@ pub(super) fn wait_for<F: Future>(question: F) -> Result<F::Output, Lack> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|error| {
         let problem = format!("the runtime can't be started: {error}");
-        Lack::new(problem, "check the limits on open files and processes (`ulimit -a`)")
+        Lack::new(&problem, "check the limits on open files and processes (`ulimit -a`)")
     })?;
     Ok(runtime.block_on(question))
 }

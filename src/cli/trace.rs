@@ -46,7 +46,10 @@ impl Trace {
             }
         };
         let text = if self.json {
-            journal.records.iter().map(|record| format!("{record}\n")).collect()
+            journal
+                .records
+                .iter()
+                .fold(String::new(), |text, record| text + &format!("{record}\n"))
         } else {
             let table = trace_table(&journal.records, self.notes);
             format!("run {}\n{table}", record.info.id)
