@@ -408,12 +408,12 @@ fn scale_percent(wanted: Option<f64>, accel: Accel) -> u32 {
     }
 }
 
+/// The images that this run alone writes: they must be free before its next machine opens them. Not the image under test,
+/// which QEMU opens for reading only: other runs may have it open at the same time.
 fn images_of(spec: &MachineSpec) -> Vec<PathBuf> {
     let mut images: Vec<_> = spec.disks.iter().map(|disk| disk.path.clone()).collect();
-    match &spec.boot {
-        BootSpec::Iso { path, .. } => images.push(path.clone()),
-        BootSpec::DiskImage { overlay, base, .. } => images.extend([overlay.clone(), base.clone()]),
-        BootSpec::Kernel { .. } | BootSpec::TargetDisk => {}
+    if let BootSpec::DiskImage { overlay, .. } = &spec.boot {
+        images.push(overlay.clone());
     }
     images
 }
