@@ -10,7 +10,8 @@ use crate::serial::tap::SerialNotice;
 use crate::ssh::Probe;
 
 use super::command::CommandInput;
-use super::prepare::{HostFacts, PrepareError};
+use super::host::HostFacts;
+use super::prepare::PrepareError;
 use super::vm::Vm;
 
 /// How many inputs may wait for the driver. Sources wait when it is full; the ones that must not wait have queues of

@@ -169,6 +169,7 @@ impl Driver<'_> {
             retry_every: ssh.retry_every,
             // The machine's own deadlines decide; this only bounds the task.
             give_up_after: stage.timeout.saturating_mul(10),
+            redactor: self.redactor.clone(),
             inputs: self.inputs.clone(),
         };
         let task = tokio::spawn(task.run(stage, log, file)).abort_handle();

@@ -29,6 +29,8 @@ pub enum DeadlineKind {
     LoginSettle,
     /// The process must end after QMP was lost.
     QmpGone,
+    /// BLOCK_IO_ERROR must say why the guest stopped: QEMU 10 may send it a second after the STOP that it caused.
+    IoCause,
     /// The guest must stand still.
     Stop,
     /// The evidence must be saved.
@@ -41,7 +43,7 @@ pub enum DeadlineKind {
 
 impl DeadlineKind {
     /// Every kind.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 17] = [
         Self::Prepare,
         Self::Stage,
         Self::Confirm,
@@ -54,6 +56,7 @@ impl DeadlineKind {
         Self::Unlock,
         Self::LoginSettle,
         Self::QmpGone,
+        Self::IoCause,
         Self::Stop,
         Self::Capture,
         Self::Hold,
@@ -75,6 +78,7 @@ impl DeadlineKind {
             Self::Unlock => "unlock",
             Self::LoginSettle => "login-settle",
             Self::QmpGone => "qmp-gone",
+            Self::IoCause => "io-cause",
             Self::Stop => "stop",
             Self::Capture => "capture",
             Self::Hold => "hold",
@@ -114,7 +118,7 @@ impl DeadlineKind {
             Self::Prepare => 120,
             Self::Confirm | Self::Release | Self::Capture | Self::Exit | Self::Discard => 10,
             Self::PowerDown | Self::Unlock => 30,
-            Self::QmpGone => 2,
+            Self::QmpGone | Self::IoCause => 2,
             Self::Stop => 3,
             Self::Hold | Self::Stage | Self::SshAppear | Self::SshStable | Self::NoProgress | Self::LoginSettle => 0,
         })
