@@ -152,13 +152,12 @@ fn absolute(path: &Path) -> PathBuf {
     std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
 }
 
-/// The images that a machine has open, and that must be released when it has ended.
+/// The images that this run alone writes: they must be released before its next machine opens them. Not the image under
+/// test, which QEMU only reads: other runs may have it open at the same time.
 pub(super) fn images(spec: &MachineSpec) -> Vec<PathBuf> {
     let mut images: Vec<_> = spec.disks.iter().map(|disk| disk.path.clone()).collect();
-    match &spec.boot {
-        BootSpec::Iso { path, .. } => images.push(path.clone()),
-        BootSpec::DiskImage { overlay, base, .. } => images.extend([overlay.clone(), base.clone()]),
-        BootSpec::Kernel { .. } | BootSpec::TargetDisk => {}
+    if let BootSpec::DiskImage { overlay, .. } = &spec.boot {
+        images.push(overlay.clone());
     }
     images
 }
