@@ -86,11 +86,11 @@ fn prompt(id: &str, pattern: Pattern) -> Target {
     }
 }
 
-/// Where a match stands, in the stream that `file` records.
+/// Where a match stands, in the stream that `file` records: the offset is that of the quotation.
 pub(super) fn evidence(found: &Match, file: &str) -> EvidenceRef {
     EvidenceRef {
         file: file.to_owned(),
-        offset_bytes: Some(found.match_offset),
+        offset_bytes: Some(found.quote_offset),
         quote: Some(found.line.clone()),
     }
 }
