@@ -3,6 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use tokio::io::AsyncWriteExt as _;
+
 use crate::qmp::Qmp;
 
 /// How long each piece may take.
@@ -47,5 +49,14 @@ async fn info(qmp: &Qmp, page: &str, path: PathBuf) -> Result<(), String> {
         .execute(command, PIECE_WITHIN)
         .await
         .map_err(|error| error.to_string())?;
-    tokio::fs::write(path, text).await.map_err(|error| error.to_string())
+    write_private(&path, text.as_bytes())
+        .await
+        .map_err(|error| error.to_string())
+}
+
+async fn write_private(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
+    let mut options = tokio::fs::OpenOptions::new();
+    let mut file = options.write(true).create_new(true).mode(0o600).open(path).await?;
+    file.write_all(bytes).await?;
+    file.flush().await
 }
