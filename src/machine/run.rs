@@ -45,6 +45,8 @@ impl Gate {
                 } else {
                     (Cause::QemuUnresponsive, "query-yank out of band is not answered either")
                 };
+                // It would hear neither `quit` nor SIGTERM.
+                self.kill = true;
                 self.fail_dead(out, state, cause, Reason::event("qmp-silent").confirmed(by))
             }
             Event::HostStalled { gap } => {
@@ -170,7 +172,7 @@ impl Gate {
                 let reason = Reason::event("forbidden-line-on-console")
                     .detail(pattern)
                     .evidence(evidence);
-                return self.fail(out, state, Cause::ForbiddenLine, reason);
+                        return self.fail(out, state, Cause::ForbiddenLine, reason);
             }
             Mark::Rule(rule) => return self.on_console_rule(rule, evidence, out),
         }
