@@ -172,7 +172,8 @@ impl Gate {
                 let reason = Reason::event("forbidden-line-on-console")
                     .detail(pattern)
                     .evidence(evidence);
-                        return self.fail(out, state, Cause::ForbiddenLine, reason);
+                self.last_words = true;
+                return self.fail(out, state, Cause::ForbiddenLine, reason);
             }
             Mark::Rule(rule) => return self.on_console_rule(rule, evidence, out),
         }
@@ -186,6 +187,7 @@ impl Gate {
             return Handled;
         }
         let reason = Reason::event("console-rule").detail(&rule.title).evidence(evidence);
+        self.last_words = true;
         self.decide(out, Verdict::of_rule(rule, self.stage, state), &reason);
         self.go(out, State::Stopping, reason)
     }
