@@ -139,6 +139,9 @@ pub(super) struct Gate {
     pub(super) verdict: Option<Verdict>,
     pub(super) qmp_lost: Option<String>,
     pub(super) kill: bool,
+    /// The verdict came from a line on the console, behind which the guest may say more: the trace of a panic, the advice
+    /// of an emergency shell, a panic's word to the pvpanic device.
+    pub(super) last_words: bool,
     /// The leaf state, for handlers of superstates.
     pub(super) current: State,
 }
@@ -159,6 +162,7 @@ impl Gate {
             verdict: None,
             qmp_lost: None,
             kill: false,
+            last_words: false,
             current: State::Preparing,
         }
     }
@@ -187,7 +191,8 @@ impl Gate {
     /// Arms a deadline; a guest-facing one is scaled by the accelerator's speed. It warns after three quarters.
     pub(super) fn arm(&mut self, out: &Outbox, kind: DeadlineKind, limit: Duration) {
         let limit = self.scaled(kind, limit);
-        self.deadlines.arm(kind, out.now, limit, limit * 3 / 4);
+        let warn_after = if kind.warns() { limit * 3 / 4 } else { limit };
+        self.deadlines.arm(kind, out.now, limit, warn_after);
     }
 
     /// Arms a deadline whose limit no gate file sets.

@@ -45,6 +45,8 @@ impl Gate {
                 } else {
                     (Cause::QemuUnresponsive, "query-yank out of band is not answered either")
                 };
+                // It would hear neither `quit` nor SIGTERM.
+                self.kill = true;
                 self.fail_dead(out, state, cause, Reason::event("qmp-silent").confirmed(by))
             }
             Event::HostStalled { gap } => {
@@ -177,6 +179,7 @@ impl Gate {
                 let reason = Reason::event("forbidden-line-on-console")
                     .detail(pattern)
                     .evidence(evidence);
+                self.last_words = true;
                 return self.fail(out, state, Cause::ForbiddenLine, reason);
             }
             Mark::Rule(rule) => return self.on_console_rule(rule, evidence, out),
@@ -191,6 +194,7 @@ impl Gate {
             return Handled;
         }
         let reason = Reason::event("console-rule").detail(&rule.title).evidence(evidence);
+        self.last_words = true;
         self.decide(out, Verdict::of_rule(rule, self.stage, state), &reason);
         self.go(out, State::Stopping, reason)
     }
