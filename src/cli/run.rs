@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use clap::Args;
 
-use crate::driver::{self, Observer, Options, Outcome, Secrets};
+use crate::driver::{self, Observer, Options, Outcome, Secrets, StopSignals};
 use crate::evidence::{Declared, HASH_BYTES_MAX, RunDir, write_atomically, write_manifest};
 use crate::machine::{Class, Record, Verdict};
 use crate::plan::{ImageSource, Plan};
@@ -94,6 +94,18 @@ pub(super) fn run_plan(plan: Plan, runs: &Path, json: bool, quiet: bool) -> Exit
             return ExitCode::from(Verdict::EXIT_INTERNAL);
         }
     };
+    // From here on a signal ends the run with a verdict, so that no run is left without one.
+    let signals = {
+        let _context = runtime.enter();
+        StopSignals::catch()
+    };
+    let mut signals = match signals {
+        Ok(signals) => signals,
+        Err(error) => {
+            eprintln!("error: signals can't be caught: {error}");
+            return ExitCode::from(Verdict::EXIT_INTERNAL);
+        }
+    };
     let run = match RunDir::create(runs, &plan.gate, jiff::Timestamp::now()) {
         Ok(run) => Arc::new(run),
         Err(error) => {
@@ -104,7 +116,7 @@ pub(super) fn run_plan(plan: Plan, runs: &Path, json: bool, quiet: bool) -> Exit
     };
     let plan = Arc::new(plan);
     let digest = ImageDigest::start(&plan);
-    let result = runtime.block_on(drive(&plan, resolved.secrets, &run, json, quiet));
+    let result = runtime.block_on(drive(&plan, resolved.secrets, &run, (json, quiet), &mut signals));
     let code = match result {
         Ok(outcome) => finish(&plan, &run, &outcome, digest, json),
         Err(error) => {
@@ -121,8 +133,8 @@ async fn drive(
     plan: &Arc<Plan>,
     secrets: Secrets,
     run: &Arc<RunDir>,
-    json: bool,
-    quiet: bool,
+    (json, quiet): (bool, bool),
+    signals: &mut StopSignals,
 ) -> Result<Outcome, crate::evidence::EvidenceError> {
     let mut printer = Printer {
         plan: plan.clone(),
@@ -137,7 +149,7 @@ async fn drive(
         ));
     }
     let options = Options { hold: Duration::ZERO };
-    driver::run(plan.clone(), secrets, run.clone(), &options, &mut printer).await
+    driver::run(plan.clone(), secrets, run.clone(), &options, signals, &mut printer).await
 }
 
 struct Printer {
