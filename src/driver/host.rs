@@ -14,8 +14,8 @@ use crate::units::{ByteSize, MIB};
 use super::prepare::{PrepareError, Workshop};
 use super::spec::HostParts;
 
-/// Free space below which no run is begun: evidence and a first write must fit.
-const FREE_BYTES_MIN: u64 = 64 * MIB;
+/// Free space in bytes below which no run is begun: evidence and a first write must fit.
+pub const FREE_BYTES_MIN: u64 = 64 * MIB;
 /// Guest-facing deadlines under TCG, in percent of what the gate file says: measured boots are four times slower.
 const TCG_SCALE_PERCENT: u32 = 400;
 

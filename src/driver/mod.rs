@@ -20,10 +20,10 @@ mod translate;
 mod vm;
 mod watch;
 
-pub use host::HostFacts;
+pub use host::{FREE_BYTES_MIN, HostFacts};
 pub use resolve::{MissingInput, Resolved, resolve};
 pub use run::{Observer, Options, Outcome, run};
 pub use secrets::Secrets;
 pub use signals::StopSignals;
-pub use spec::{HostParts, RunPlace, Sockets, machine_spec, machines};
+pub use spec::{HostParts, RunPlace, Sockets, has_firmware_console, machine_spec, machines};
 pub use trace::record_json;

@@ -11,7 +11,7 @@ use tokio::sync::{OnceCell, mpsc};
 
 use crate::evidence::{RunDir, TranscriptLog};
 use crate::machine::{BootFrom, Cause};
-use crate::plan::{Firmware, Plan};
+use crate::plan::Plan;
 use crate::qemu::argv;
 use crate::qemu::process::{InheritedSocket, Running, SpawnRequest, Spawner};
 use crate::qmp::{Direction, Qmp, QmpError, QmpNotice, RunState, Transcript};
@@ -20,7 +20,7 @@ use crate::serial::tap;
 use crate::text::terminal_line;
 
 use super::host::{Host, HostFacts};
-use super::spec::{RunPlace, Sockets, images, machine_spec};
+use super::spec::{RunPlace, Sockets, has_firmware_console, images, machine_spec};
 use super::vm::{SshSide, Tasks, Vm};
 use super::watch;
 
@@ -67,11 +67,7 @@ impl Workshop {
         let host = self.host.get_or_try_init(|| self.find_host()).await?;
         let socket = || InheritedSocket::pair().map_err(|e| PrepareError::new(Cause::Internal, e));
         let (qmp, serial) = (socket()?, socket()?);
-        // SeaBIOS tells its dead ends on a debug port; OVMF writes to the serial console itself.
-        let firmware = match self.plan.machine.firmware {
-            Firmware::Bios => Some(socket()?),
-            Firmware::Uefi => None,
-        };
+        let firmware = has_firmware_console(&self.plan).then(socket).transpose()?;
         let sockets = Sockets {
             qmp: qmp.child.number(),
             serial: serial.child.number(),

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use uuid::Uuid;
 
 use crate::machine::BootFrom;
-use crate::plan::{DiskPlan, ImageSource, Plan, VmUse};
+use crate::plan::{DiskPlan, Firmware, ImageSource, Plan, VmUse};
 use crate::qemu::argv::{BootSpec, DiskSpec, FirmwareSpec, MachineSpec};
 use crate::qemu::binary::Qemu;
 use crate::qemu::feature::Accel;
@@ -71,6 +71,12 @@ pub fn machines(plan: &Plan) -> impl Iterator<Item = (usize, BootFrom)> {
     stages
         .filter(|(_, stage)| stage.vm == VmUse::Fresh)
         .map(|(index, stage)| (index, BootFrom::of(stage)))
+}
+
+/// True if the machines have the firmware's debug console: SeaBIOS tells its dead ends there. OVMF writes to the serial
+/// console itself.
+pub fn has_firmware_console(plan: &Plan) -> bool {
+    plan.machine.firmware == Firmware::Bios
 }
 
 /// The machine of a stage.
