@@ -24,5 +24,6 @@ pub use host::{FREE_BYTES_MIN, HostFacts};
 pub use resolve::{MissingInput, Resolved, resolve};
 pub use run::{Observer, Options, Outcome, run};
 pub use secrets::Secrets;
+pub use signals::StopSignals;
 pub use spec::{HostParts, RunPlace, Sockets, has_firmware_console, machine_spec, machines};
 pub use trace::record_json;
