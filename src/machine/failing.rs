@@ -86,6 +86,7 @@ impl Gate {
     }
 
     pub(super) fn enter_discarding(&mut self, out: &mut Outbox) {
+        self.deadlines.disarm(DeadlineKind::QmpGone);
         self.arm_fixed(out, DeadlineKind::Discard);
         let mode = if self.kill { EndMode::Kill } else { EndMode::Ladder };
         out.ask(Effect::EndQemu(mode));
