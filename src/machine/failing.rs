@@ -106,6 +106,7 @@ impl Gate {
     }
 
     pub(super) fn enter_discarding(&mut self, out: &mut Outbox) {
+        self.deadlines.disarm(DeadlineKind::QmpGone);
         self.arm_fixed(out, DeadlineKind::Discard);
         let mode = match (self.kill, self.cancelled()) {
             (true, _) => EndMode::Kill,
