@@ -6,8 +6,10 @@ mod demo;
 mod diagram;
 mod doctor;
 mod gate;
+mod host;
 mod reap;
 mod run;
+mod say;
 mod trace;
 
 pub use args::main;

@@ -17,7 +17,7 @@ use crate::qemu::disk;
 use crate::report::{ResultInputs, junit, record_line, result_json, verdict_block};
 use crate::units::MIB;
 
-use super::{args, gate, reap};
+use super::{args, gate, reap, say};
 
 /// A cancelled run must be gone within 5 s: only small files are hashed for its manifest.
 const CANCELLED_HASH_BYTES_MAX: u64 = 16 * MIB;
@@ -75,10 +75,7 @@ pub(super) fn run_plan(plan: Plan, runs: &Path, json: bool, quiet: bool) -> Exit
     let resolved = match driver::resolve(&plan) {
         Ok(resolved) => resolved,
         Err(missing) => {
-            for input in &missing {
-                eprintln!("error: {}\n  help: {}", input.problem, input.mend);
-            }
-            eprintln!("\nnothing was started");
+            gate::tell_missing(&plan, &missing, json);
             return ExitCode::from(Verdict::EXIT_USAGE);
         }
     };
@@ -90,15 +87,17 @@ pub(super) fn run_plan(plan: Plan, runs: &Path, json: bool, quiet: bool) -> Exit
     {
         Ok(runtime) => runtime,
         Err(error) => {
-            eprintln!("error: the runtime can't be started: {error}");
+            say::tell(format_args!("error: the runtime can't be started: {error}"));
             return ExitCode::from(Verdict::EXIT_INTERNAL);
         }
     };
     let run = match RunDir::create(runs, &plan.gate, jiff::Timestamp::now()) {
         Ok(run) => Arc::new(run),
         Err(error) => {
-            eprintln!("error: no run directory can be made in `{}`: {error}", runs.display());
-            eprintln!("  help: choose another place with --runs, or free space");
+            say::tell(format_args!(
+                "error: no run directory can be made in `{}`: {error}\n  help: choose another place with --runs, or free space",
+                runs.display()
+            ));
             return ExitCode::from(4);
         }
     };
@@ -108,7 +107,7 @@ pub(super) fn run_plan(plan: Plan, runs: &Path, json: bool, quiet: bool) -> Exit
     let code = match result {
         Ok(outcome) => finish(&plan, &run, &outcome, digest, json),
         Err(error) => {
-            eprintln!("error: the evidence can't be kept: {error}");
+            say::tell(format_args!("error: the evidence can't be kept: {error}"));
             4
         }
     };
@@ -203,14 +202,14 @@ fn finish(plan: &Plan, run: &RunDir, outcome: &Outcome, digest: ImageDigest, jso
         problems.push(error.to_string());
     }
     for problem in problems {
-        eprintln!("warning: evidence is incomplete: {problem}");
+        say::tell(format_args!("warning: evidence is incomplete: {problem}"));
     }
-    if json {
-        println!("{result:#}");
+    // Told or not, the verdict stands: it is in the run directory.
+    let _ = if json {
+        say::answer(format_args!("{result:#}\n"))
     } else {
-        use std::io::Write as _;
-        let _ = write!(std::io::stdout(), "{}", verdict_block(plan, outcome, run.path()));
-    }
+        say::answer(verdict_block(plan, outcome, run.path()))
+    };
     outcome.verdict.exit_code()
 }
 
@@ -266,9 +265,12 @@ impl ImageDigest {
         };
         let stopped = stop.clone();
         let read = move || {
-            let digest = disk::digest(&path, |_| match stopped.load(Ordering::Relaxed) {
-                true => ControlFlow::Break(()),
-                false => ControlFlow::Continue(()),
+            let digest = disk::digest(&path, |_| {
+                if stopped.load(Ordering::Relaxed) {
+                    ControlFlow::Break(())
+                } else {
+                    ControlFlow::Continue(())
+                }
             });
             digest.ok().map(|digest| digest.to_string())
         };

@@ -15,8 +15,8 @@ const PIECE_WITHIN: Duration = Duration::from_secs(4);
 pub(super) async fn capture(qmp: &Qmp, run: &Path, number: u64) -> Vec<String> {
     let mut missing = Vec::new();
     let screen = run.join(format!("screen-{number}.png"));
-    if let Err(why) = screendump(qmp, &screen).await {
-        missing.push(format!("screen ({why})"));
+    if let Err(error) = qmp.screendump_png(&screen, PIECE_WITHIN).await {
+        missing.push(format!("screen ({error})"));
     }
     let pages = [
         ("registers", "info registers -a"),
@@ -33,30 +33,20 @@ pub(super) async fn capture(qmp: &Qmp, run: &Path, number: u64) -> Vec<String> {
     missing
 }
 
-async fn screendump(qmp: &Qmp, path: &Path) -> Result<(), String> {
-    // QEMU 7.1 and later write PNG by themselves.
-    let arguments = serde_json::json!({"filename": path, "format": "png"});
-    let done = qmp.execute_raw("screendump", arguments, PIECE_WITHIN).await;
-    done.map(drop).map_err(|error| error.to_string())
-}
-
 async fn info(qmp: &Qmp, page: &str, path: PathBuf) -> Result<(), String> {
-    let command = qapi_qmp::human_monitor_command {
-        command_line: page.to_owned(),
-        cpu_index: None,
-    };
-    let text = qmp
-        .execute(command, PIECE_WITHIN)
-        .await
-        .map_err(|error| error.to_string())?;
-    write_private(&path, text.as_bytes())
-        .await
-        .map_err(|error| error.to_string())
+    let text = qmp.human(page, PIECE_WITHIN).await.map_err(|error| error.to_string())?;
+    write_private(&path, &text).await.map_err(|error| error.to_string())
 }
 
-async fn write_private(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
+async fn write_private(path: &Path, text: &str) -> std::io::Result<()> {
     let mut options = tokio::fs::OpenOptions::new();
-    let mut file = options.write(true).create_new(true).mode(0o600).open(path).await?;
-    file.write_all(bytes).await?;
+    let mut file = options
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o600)
+        .open(path)
+        .await?;
+    file.write_all(text.as_bytes()).await?;
     file.flush().await
 }

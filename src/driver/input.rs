@@ -5,11 +5,13 @@ use std::sync::Arc;
 use crate::machine::{GuestStatus, StopSignal};
 use crate::qemu::process::ExitReport;
 use crate::qmp::QmpNotice;
+use crate::serial::marker::Match;
 use crate::serial::tap::SerialNotice;
 use crate::ssh::Probe;
 
 use super::command::CommandInput;
-use super::prepare::{HostFacts, PrepareError};
+use super::host::HostFacts;
+use super::prepare::PrepareError;
 use super::vm::Vm;
 
 /// How many inputs may wait for the driver. Sources wait when it is full; the ones that must not wait have queues of
@@ -30,6 +32,11 @@ pub(super) enum Input {
 pub(super) enum VmInput {
     Qmp(QmpNotice),
     Serial(SerialNotice),
+    /// A rule matched on the firmware's debug port.
+    Firmware {
+        file: String,
+        found: Match,
+    },
     Exited(Arc<ExitReport>),
     Status(GuestStatus),
     Silent {

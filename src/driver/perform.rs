@@ -27,20 +27,20 @@ impl Driver<'_> {
             Effect::Record(record) => self.record(&record),
             Effect::Prepare { stage, boot } => self.prepare(stage, boot),
             Effect::Continue => self.with_qmp(|number, qmp| async move {
-                match qmp.execute(qapi_qmp::cont {}, COMMAND_WITHIN).await {
-                    Ok(_) | Err(QmpError::Lost(_)) => None,
+                match qmp.cont(COMMAND_WITHIN).await {
+                    Ok(()) | Err(QmpError::Lost(_)) => None,
                     Err(error) => Some((number, note("cont-failed", error.to_string()))),
                 }
             }),
             Effect::QueryStatus => self.with_qmp(query_status),
             Effect::StopGuest => self.with_qmp(|number, qmp| async move {
                 // Already stopped is fine; what counts is the status afterwards.
-                let _ = qmp.execute(qapi_qmp::stop {}, COMMAND_WITHIN).await;
+                let _ = qmp.stop(COMMAND_WITHIN).await;
                 query_status(number, qmp).await
             }),
             Effect::PowerDown => self.with_qmp(|number, qmp| async move {
-                match qmp.execute(qapi_qmp::system_powerdown {}, COMMAND_WITHIN).await {
-                    Ok(_) | Err(QmpError::Lost(_)) => None,
+                match qmp.system_powerdown(COMMAND_WITHIN).await {
+                    Ok(()) | Err(QmpError::Lost(_)) => None,
                     Err(error) => Some((number, note("powerdown-failed", error.to_string()))),
                 }
             }),
@@ -169,6 +169,7 @@ impl Driver<'_> {
             retry_every: ssh.retry_every,
             // The machine's own deadlines decide; this only bounds the task.
             give_up_after: stage.timeout.saturating_mul(10),
+            redactor: self.redactor.clone(),
             inputs: self.inputs.clone(),
         };
         let task = tokio::spawn(task.run(stage, log, file)).abort_handle();
@@ -210,11 +211,7 @@ impl Driver<'_> {
         tokio::spawn(async move {
             match mode {
                 EndMode::Ladder => {
-                    let quit = async {
-                        let quit = qmp.execute(qapi_qmp::quit {}, Rungs::default().quit).await;
-                        matches!(quit, Ok(_) | Err(QmpError::Lost(_)))
-                    };
-                    end(&running, quit, Rungs::default()).await;
+                    end(&running, qmp.quit(Rungs::default().quit), Rungs::default()).await;
                 }
                 EndMode::Kill => {
                     end_now(&running, Rungs::default()).await;
@@ -245,8 +242,8 @@ fn note(what: &'static str, detail: String) -> VmInput {
 }
 
 async fn query_status(number: u64, qmp: Qmp) -> Option<(u64, VmInput)> {
-    match qmp.execute(qapi_qmp::query_status {}, COMMAND_WITHIN).await {
-        Ok(status) => Some((number, VmInput::Status(translate::guest_status(status.status)))),
+    match qmp.query_status(COMMAND_WITHIN).await {
+        Ok(status) => Some((number, VmInput::Status(translate::guest_status(status)))),
         // Lost is told by the link itself; a missed deadline by the machine's own.
         Err(QmpError::Lost(_) | QmpError::Deadline { .. }) => None,
         Err(error) => Some((number, note("query-status-failed", error.to_string()))),

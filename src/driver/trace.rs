@@ -1,12 +1,15 @@
 //! Records of the machine as lines of `trace.jsonl`.
 
+use std::time::Duration;
+
 use serde_json::{Map, Value, json};
 
-use crate::machine::{EvidenceRef, Record};
-use crate::plan::Plan;
+use crate::machine::{DeadlineKind, EvidenceRef, Record};
+use crate::plan::{Evidence, Plan};
 use crate::text::{Redactor, json_text};
 
 /// A record as JSON, without its sequence number and times.
+#[allow(clippy::too_many_lines, reason = "one arm a kind of record reads best in one piece")]
 pub fn record_json(plan: &Plan, record: &Record, redactor: &Redactor) -> Map<String, Value> {
     let clean = |text: &str| String::from_utf8_lossy(&redactor.redact(text.as_bytes())).into_owned();
     let evidence = |evidence: &Option<EvidenceRef>| evidence.as_ref().map(|e| evidence_json(e, redactor));
@@ -30,10 +33,7 @@ pub fn record_json(plan: &Plan, record: &Record, redactor: &Redactor) -> Map<Str
             "confirmed_by": confirmed_by,
             "detail": clean(detail),
             "evidence": evidence(at),
-            "deadline": deadline_left.map(|(kind, left)| json!({
-                "kind": kind.name(),
-                "left_ms": u64::try_from(left.as_millis()).unwrap_or(u64::MAX),
-            })),
+            "deadline": deadline_left.map(|(kind, left)| deadline_json(kind, left)),
         }),
         Record::Note {
             state,
@@ -50,8 +50,7 @@ pub fn record_json(plan: &Plan, record: &Record, redactor: &Redactor) -> Map<Str
         Record::DeadlineNear { state, kind, left } => json!({
             "kind": "deadline-near",
             "state": state.name(),
-            "deadline": kind.name(),
-            "left_ms": u64::try_from(left.as_millis()).unwrap_or(u64::MAX),
+            "deadline": deadline_json(*kind, *left),
         }),
         Record::StageBegan { stage } => json!({"kind": "stage-began", "stage": stage_name(*stage)}),
         Record::StageEnded {
@@ -62,7 +61,7 @@ pub fn record_json(plan: &Plan, record: &Record, redactor: &Redactor) -> Map<Str
             "kind": "stage-ended",
             "stage": stage_name(*stage),
             "outcome": outcome.as_str(),
-            "reached": reached.map(crate::plan::Evidence::as_str),
+            "reached": reached.map(Evidence::as_str),
         }),
         Record::Decided(verdict) => json!({
             "kind": "verdict",
@@ -75,13 +74,18 @@ pub fn record_json(plan: &Plan, record: &Record, redactor: &Redactor) -> Map<Str
             "evidence": evidence(&verdict.evidence),
         }),
     };
+    let told = |value: &Value| !value.is_null() && value != "";
     match value {
-        Value::Object(map) => map
-            .into_iter()
-            .filter(|(_, value)| !value.is_null() && *value != "")
-            .collect(),
+        Value::Object(map) => map.into_iter().filter(|(_, value)| told(value)).collect(),
         _ => Map::new(),
     }
+}
+
+fn deadline_json(kind: DeadlineKind, left: Duration) -> Value {
+    json!({
+        "kind": kind.name(),
+        "left_ms": u64::try_from(left.as_millis()).unwrap_or(u64::MAX),
+    })
 }
 
 fn evidence_json(evidence: &EvidenceRef, redactor: &Redactor) -> Value {

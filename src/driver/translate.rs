@@ -2,7 +2,7 @@
 
 use crate::machine::{CommandExit, Event, GuestStatus, IdentityFault, ProbeClass, ProcessEnd};
 use crate::qemu::process::{Exit, ExitReport};
-use crate::qmp::QmpEvent;
+use crate::qmp::{QmpEvent, RunState};
 use crate::ssh::{self, ProbeOutcome};
 
 /// A QMP event as the machine's event. `None`: it says nothing about a gate.
@@ -35,8 +35,7 @@ pub(super) fn qmp_event(event: &QmpEvent) -> Option<Event> {
 }
 
 /// QEMU's run state.
-pub(super) fn guest_status(status: qapi_qmp::RunState) -> GuestStatus {
-    use qapi_qmp::RunState;
+pub(super) fn guest_status(status: RunState) -> GuestStatus {
     match status {
         RunState::running => GuestStatus::Running,
         RunState::prelaunch => GuestStatus::Prelaunch,

@@ -26,6 +26,8 @@ pub(super) struct Vm {
     pub(super) sightings: Option<mpsc::Receiver<SerialNotice>>,
     /// The console's file in the run directory.
     pub(super) serial_file: String,
+    /// The firmware's debug port, where there is one: its file, and what was seen on it.
+    pub(super) firmware: Option<(String, mpsc::Receiver<SerialNotice>)>,
     /// The host's end of the forward to the guest's port 22.
     pub(super) ssh_address: Option<SocketAddr>,
     /// What must be free after this machine has exited.
@@ -71,6 +73,9 @@ impl Vm {
         if let Some(sightings) = self.sightings.take() {
             tokio::spawn(forward(number, sightings, VmInput::Serial, inputs.clone()));
         }
+        if let Some((file, sightings)) = self.firmware.take() {
+            tokio::spawn(forward_firmware(number, file, sightings, inputs.clone()));
+        }
         tokio::spawn(tell_exit(number, self.running.clone(), inputs.clone()));
         let heartbeat = heartbeat::watch(number, self.qmp.clone(), self.running.clone(), inputs.clone());
         self.tasks.heartbeat = Some(tokio::spawn(heartbeat).abort_handle());
@@ -80,6 +85,21 @@ impl Vm {
 async fn forward<T>(number: u64, mut from: mpsc::Receiver<T>, wrap: fn(T) -> VmInput, to: mpsc::Sender<Input>) {
     while let Some(notice) = from.recv().await {
         if to.send(Input::Vm(number, wrap(notice))).await.is_err() {
+            return;
+        }
+    }
+}
+
+/// The firmware's own words count as the console's: only what a rule knows is told.
+async fn forward_firmware(number: u64, file: String, mut from: mpsc::Receiver<SerialNotice>, to: mpsc::Sender<Input>) {
+    while let Some(notice) = from.recv().await {
+        let SerialNotice::Match(found) = notice else { continue };
+        let file = file.clone();
+        if to
+            .send(Input::Vm(number, VmInput::Firmware { file, found }))
+            .await
+            .is_err()
+        {
             return;
         }
     }

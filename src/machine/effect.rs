@@ -1,6 +1,7 @@
 //! What the machine asks the driver to do. An effect is a request; its outcome comes back as an event.
 
 use crate::machine::record::Record;
+use crate::plan::{StageKind, StagePlan};
 
 /// A request to the driver.
 #[derive(Debug, Clone, PartialEq)]
@@ -58,6 +59,16 @@ pub enum BootFrom {
     Image,
     /// The target disk, with the image detached.
     TargetDisk,
+}
+
+impl BootFrom {
+    /// What the machine of a stage boots.
+    pub fn of(stage: &StagePlan) -> Self {
+        match stage.kind {
+            StageKind::InstalledBoot { .. } => Self::TargetDisk,
+            StageKind::Boot | StageKind::Command { .. } => Self::Image,
+        }
+    }
 }
 
 /// How QEMU is ended.

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use statig::Outcome;
 
 use crate::machine::record::{EvidenceRef, Record, StageOutcome, StageReport};
-use crate::machine::{Cause, DeadlineKind, Deadlines, Effect, State, Verdict};
+use crate::machine::{Cause, Class, DeadlineKind, Deadlines, Effect, State, Verdict};
 use crate::plan::{Evidence, Plan, StageKind, StagePlan, VmUse};
 
 /// What a handler answers.
@@ -306,7 +306,13 @@ impl Gate {
         }
         self.deadlines.disarm(DeadlineKind::Stage);
         if self.reports[self.stage].began.is_some() {
-            self.end_stage(out, StageOutcome::Failed);
+            let outcome = match verdict.class {
+                Class::Passed | Class::Failed | Class::KnownFailure => StageOutcome::Failed,
+                Class::Infrastructure | Class::Untestable | Class::Internal | Class::Cancelled => {
+                    StageOutcome::Undecided
+                }
+            };
+            self.end_stage(out, outcome);
         }
         out.records.push(Record::Decided(Box::new(verdict.clone())));
         self.verdict = Some(verdict);

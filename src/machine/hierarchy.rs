@@ -34,7 +34,7 @@ impl IntoStateMachine for Gate {
 
     fn after_transition(&mut self, source: &State, target: &State, out: &mut Outbox) {
         let (reason, deadline_left) = self.reason.take().unwrap_or_default();
-        out.records.push(Record::Transition {
+        let transition = Record::Transition {
             stage: self.stage,
             from: *source,
             to: *target,
@@ -43,7 +43,11 @@ impl IntoStateMachine for Gate {
             detail: reason.detail,
             evidence: reason.evidence,
             deadline_left,
-        });
+        };
+        // A stage begins when its first state is entered, so its record follows that of the transition.
+        let begins = |record: &Record| matches!(record, Record::StageBegan { .. });
+        let at = out.records.iter().position(begins).unwrap_or(out.records.len());
+        out.records.insert(at, transition);
     }
 }
 

@@ -95,6 +95,8 @@ pub enum StageOutcome {
     Passed,
     /// Its claim is not proved.
     Failed,
+    /// The run ended in it for a reason that says nothing about the image.
+    Undecided,
     /// It was not reached.
     NotReached,
 }
@@ -105,6 +107,7 @@ impl StageOutcome {
         match self {
             Self::Passed => "passed",
             Self::Failed => "failed",
+            Self::Undecided => "undecided",
             Self::NotReached => "not-reached",
         }
     }

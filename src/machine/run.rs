@@ -127,6 +127,10 @@ impl Gate {
             Event::StatusObserved(status) => self.on_status(*status, out),
             Event::SshProbed(_) | Event::SshBecameStable(_) => Handled,
             Event::SshIdentityFault(_) => self.on_ssh(event, out, state),
+            Event::DeadlinePassed(DeadlineKind::IoCause) => {
+                let reason = Reason::event("deadline-io-cause").confirmed("query-status: io-error");
+                self.fail(out, state, Cause::HostIoError, reason)
+            }
             Event::DeadlinePassed(DeadlineKind::Confirm) => {
                 let reason = Reason::event("deadline-confirm").detail("query-status was not answered");
                 self.fail_dead(out, state, Cause::QemuUnresponsive, reason)
@@ -138,9 +142,12 @@ impl Gate {
     fn on_status(&mut self, status: GuestStatus, out: &mut Outbox) -> Step {
         let cause = match status {
             GuestStatus::Running => return Handled,
+            GuestStatus::IoError => {
+                self.arm_fixed(out, DeadlineKind::IoCause);
+                return Handled;
+            }
             GuestStatus::Shutdown => Cause::GuestPoweredOff,
             GuestStatus::Panicked => Cause::KernelPanic,
-            GuestStatus::IoError => Cause::HostIoError,
             GuestStatus::InternalError => Cause::QemuInternalError,
             GuestStatus::Paused | GuestStatus::Prelaunch | GuestStatus::Other => Cause::GuestPausedByOthers,
         };

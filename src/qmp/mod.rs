@@ -6,6 +6,7 @@
 //! [`Qmp`] the handle to it.
 
 pub mod codec;
+mod command;
 mod error;
 pub mod event;
 mod handle;
@@ -15,6 +16,7 @@ mod request;
 pub mod session;
 mod transcript;
 
+pub use command::RunState;
 pub use error::{QmpError, QmpLoss};
 pub use event::QmpEvent;
 pub use handle::Qmp;

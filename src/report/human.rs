@@ -101,7 +101,9 @@ pub fn verdict_block(plan: &Plan, outcome: &Outcome, run: &Path) -> String {
         if !verdict.remedy.is_empty() {
             let _ = writeln!(text, "Mend:    {}", verdict.remedy);
         }
-        let _ = writeln!(text, "         {}", verdict.class.meaning());
+        if verdict.class != Class::Cancelled {
+            let _ = writeln!(text, "         {}", verdict.class.meaning());
+        }
     }
     for (stage, report) in plan.stages.iter().zip(&outcome.reports) {
         let reached = report.reached.map_or("nothing", crate::plan::Evidence::as_str);
@@ -112,6 +114,7 @@ pub fn verdict_block(plan: &Plan, outcome: &Outcome, run: &Path) -> String {
         let mark = match report.outcome {
             StageOutcome::Passed => "✓",
             StageOutcome::Failed => "✗",
+            StageOutcome::Undecided => "?",
             StageOutcome::NotReached => "-",
         };
         let _ = writeln!(

@@ -11,7 +11,7 @@ use crate::plan::Plan;
 use crate::text::json_text;
 
 /// The version of the result's form. It rises when a field changes its meaning.
-pub const RESULT_VERSION: u32 = 1;
+const RESULT_VERSION: u32 = 1;
 
 /// What the result is made from.
 pub struct ResultInputs<'a> {

@@ -19,7 +19,7 @@ pub fn trace_table(records: &[Value], notes: bool) -> String {
             "verdict" => format!("VERDICT {}", word(record, "class")),
             "stage-began" => format!("── stage {}", word(record, "stage")),
             "stage-ended" => format!("── stage {} {}", word(record, "stage"), word(record, "outcome")),
-            "deadline-near" if notes => format!("  ! {} near", word(record, "deadline")),
+            "deadline-near" if notes => "  ! deadline near".to_owned(),
             _ if notes => format!("  · {}", word(record, "what")),
             _ => continue,
         };

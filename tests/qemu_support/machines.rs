@@ -68,6 +68,7 @@ pub(crate) fn usual(dir: &Path, features: &Features) -> MachineSpec {
 }
 
 /// The command lines that gates lead to, by name.
+#[allow(clippy::too_many_lines, reason = "a table of cases")]
 pub(crate) fn cases(dir: &Path, features: &Features) -> Vec<(&'static str, MachineSpec)> {
     let usual = || usual(dir, features);
     let image = |attach| BootSpec::DiskImage {

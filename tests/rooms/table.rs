@@ -59,6 +59,7 @@ pub(crate) const ROOMS: &[Room] = &[
     room("qemu::disk", 2),
     room("qemu::firmware", 2),
     room("qemu::process", 2),
+    room("qmp::command", 2),
     room("qmp::handle", 2),
     room("qmp::link", 2),
     room("serial::console", 2),
@@ -93,6 +94,8 @@ pub(crate) const SIDEWAYS: &[(&str, &str)] = &[
     // A process is found again by what the system says of it.
     ("evidence", "procfs"),
     ("qemu", "procfs"),
+    // A report is of what the driver found; the driver knows nothing of reports.
+    ("report", "driver"),
     // The program is one call of its command line.
     ("main", "cli"),
 ];
