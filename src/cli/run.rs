@@ -17,6 +17,7 @@ use crate::qemu::disk;
 use crate::report::{ResultInputs, junit, record_line, result_json, verdict_block};
 use crate::units::MIB;
 
+use super::narrator::Narrator;
 use super::{args, gate, reap, say};
 
 /// A cancelled run must be gone within 5 s: only small files are hashed for its manifest.
@@ -103,9 +104,10 @@ pub(super) fn run_plan(plan: Plan, runs: &Path, json: bool, quiet: bool) -> Exit
     };
     let plan = Arc::new(plan);
     let digest = ImageDigest::start(&plan);
-    let result = runtime.block_on(drive(&plan, resolved.secrets, &run, json, quiet));
+    let mut printer = Printer::start(&plan, json, quiet);
+    let result = runtime.block_on(drive(&plan, resolved.secrets, &run, &mut printer));
     let code = match result {
-        Ok(outcome) => finish(&plan, &run, &outcome, digest, json),
+        Ok(outcome) => finish(&plan, &run, &outcome, digest, printer),
         Err(error) => {
             say::tell(format_args!("error: the evidence can't be kept: {error}"));
             4
@@ -120,48 +122,57 @@ async fn drive(
     plan: &Arc<Plan>,
     secrets: Secrets,
     run: &Arc<RunDir>,
-    json: bool,
-    quiet: bool,
+    printer: &mut Printer,
 ) -> Result<Outcome, crate::evidence::EvidenceError> {
-    let mut printer = Printer {
-        plan: plan.clone(),
-        json,
-        quiet,
-    };
-    if !quiet {
-        printer.print(&format!(
-            "bootgate {}  run {}",
-            env!("CARGO_PKG_VERSION"),
-            run.info().id
-        ));
-    }
+    let (version, id) = (env!("CARGO_PKG_VERSION"), &run.info().id);
+    printer.print(&format!("bootgate {version}  run {id}"));
     let options = Options { hold: Duration::ZERO };
-    driver::run(plan.clone(), secrets, run.clone(), &options, &mut printer).await
+    driver::run(plan.clone(), secrets, run.clone(), &options, printer).await
 }
 
+/// Tells the progress: on standard output, or where that is kept for the result, on standard error.
 struct Printer {
     plan: Arc<Plan>,
+    narrator: Option<Narrator>,
     json: bool,
-    quiet: bool,
 }
 
 impl Printer {
-    fn print(&self, line: &str) {
-        use std::io::Write as _;
-        // A closed pipe or terminal must not end the run.
+    fn start(plan: &Arc<Plan>, json: bool, quiet: bool) -> Self {
+        let narrator = match (quiet, json) {
+            (true, _) => None,
+            (false, true) => Some(Narrator::start(std::io::stderr())),
+            (false, false) => Some(Narrator::start(std::io::stdout())),
+        };
+        Self {
+            plan: plan.clone(),
+            narrator,
+            json,
+        }
+    }
+
+    fn print(&mut self, line: &str) {
+        if let Some(narrator) = &mut self.narrator {
+            narrator.tell(line);
+        }
+    }
+
+    /// The last word. The evidence is complete by now: only here may a reader keep us waiting.
+    fn verdict(self, result: &serde_json::Value, block: &str) {
+        if let Some(narrator) = self.narrator {
+            narrator.finish();
+        }
+        // Told or not, the verdict stands: it is in the run directory.
         let _ = if self.json {
-            writeln!(std::io::stderr(), "{line}")
+            say::answer(format_args!("{result:#}\n"))
         } else {
-            writeln!(std::io::stdout(), "{line}")
+            say::answer(block)
         };
     }
 }
 
 impl Observer for Printer {
     fn record(&mut self, at: Duration, record: &Record) {
-        if self.quiet {
-            return;
-        }
         if let Some(line) = record_line(&self.plan, at, record) {
             self.print(&line);
         }
@@ -169,7 +180,7 @@ impl Observer for Printer {
 }
 
 /// Writes result, JUnit and manifest, in this order: a run with a manifest is whole.
-fn finish(plan: &Plan, run: &RunDir, outcome: &Outcome, digest: ImageDigest, json: bool) -> u8 {
+fn finish(plan: &Plan, run: &RunDir, outcome: &Outcome, digest: ImageDigest, printer: Printer) -> u8 {
     let cancelled = outcome.verdict.class == Class::Cancelled;
     discard_disks(plan, run, outcome);
     let inputs = ResultInputs {
@@ -204,12 +215,7 @@ fn finish(plan: &Plan, run: &RunDir, outcome: &Outcome, digest: ImageDigest, jso
     for problem in problems {
         say::tell(format_args!("warning: evidence is incomplete: {problem}"));
     }
-    // Told or not, the verdict stands: it is in the run directory.
-    let _ = if json {
-        say::answer(format_args!("{result:#}\n"))
-    } else {
-        say::answer(verdict_block(plan, outcome, run.path()))
-    };
+    printer.verdict(&result, &verdict_block(plan, outcome, run.path()));
     outcome.verdict.exit_code()
 }
 
