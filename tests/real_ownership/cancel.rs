@@ -177,15 +177,19 @@ fn full_pipe() -> (std::io::PipeReader, std::io::PipeWriter) {
 }
 
 /// A run whose output goes into a pipe, and its machine.
-fn run_into(place: &Place, gate: &Gate, pipe: std::io::PipeWriter) -> (Child, ProcessGrip) {
+fn run_into(place: &Place, gate: &Gate, pipe: std::io::PipeWriter) -> (Child, ProcessGrip, ProcessGrip) {
     let gate = place.write("gate.toml", gate.text());
     let mut command = place.bootgate(&["run", gate.to_str().unwrap()]);
-    let mut run = command.stdout(pipe).spawn().unwrap();
+    let run = command.stdout(pipe).spawn().unwrap();
+    let grip = ProcessGrip::take(ProcessIdentity::of(run.id()).unwrap())
+        .unwrap()
+        .unwrap();
     loop {
         if let [machine] = place.machines()[..] {
-            return (run, ProcessGrip::take(machine).unwrap().unwrap());
+            return (run, grip, ProcessGrip::take(machine).unwrap().unwrap());
         }
-        assert!(run.try_wait().unwrap().is_none(), "the run ended without a machine");
+        let ended = grip.wait_until_gone(Duration::from_millis(20)).unwrap();
+        assert!(!ended, "the run ended without a machine");
     }
 }
 
@@ -194,10 +198,7 @@ fn its_reader_stalls() {
     let place = Place::new();
     let last = || bootgate::evidence::open(&place.runs(), "last").unwrap();
     let (_unread, pipe) = full_pipe();
-    let (mut run, _machine) = run_into(&place, &Gate::default(), pipe);
-    let grip = ProcessGrip::take(ProcessIdentity::of(run.id()).unwrap())
-        .unwrap()
-        .unwrap();
+    let (mut run, grip, _machine) = run_into(&place, &Gate::default(), pipe);
     grip.signal(Signal::INT).unwrap();
     assert!(grip.wait_until_gone(CANCELLED_MAX).unwrap());
     assert_eq!(run.wait().unwrap().code(), Some(INTERRUPTED));
@@ -205,7 +206,7 @@ fn its_reader_stalls() {
 
     // What nobody reads delays no verdict, and is there for whoever reads it later.
     let (mut late, pipe) = full_pipe();
-    let (mut run, machine) = run_into(
+    let (mut run, _, machine) = run_into(
         &place,
         &Gate {
             marker: EARLY,
