@@ -1,6 +1,6 @@
 //! The one task that owns the machine: it merges everything that happens into events, and performs the effects.
 //!
-//! [`run`] is the whole of it. Nothing else changes the state of a gate.
+//! [`run()`] is the whole of it. Nothing else changes the state of a gate.
 
 mod capture;
 mod command;

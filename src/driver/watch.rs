@@ -92,11 +92,11 @@ fn prompt(id: &str, pattern: Pattern) -> Target {
     }
 }
 
-/// Where a match stands, in the stream that `file` records.
+/// Where a match stands, in the stream that `file` records: the offset is that of the quotation.
 pub(super) fn evidence(found: &Match, file: &str, redactor: &Redactor) -> EvidenceRef {
     EvidenceRef {
         file: file.to_owned(),
-        offset_bytes: Some(found.match_offset),
+        offset_bytes: Some(found.quote_offset),
         // A guest may echo what it was given; the raw log keeps that, what is quoted from it does not.
         quote: Some(Untrusted::new(redactor.redact(found.line.as_bytes()))),
     }

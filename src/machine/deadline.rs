@@ -31,6 +31,8 @@ pub enum DeadlineKind {
     QmpGone,
     /// BLOCK_IO_ERROR must say why the guest stopped: QEMU 10 may send it a second after the STOP that it caused.
     IoCause,
+    /// The guest may still say what follows its fatal line.
+    LastWords,
     /// The guest must stand still.
     Stop,
     /// The evidence must be saved.
@@ -43,7 +45,7 @@ pub enum DeadlineKind {
 
 impl DeadlineKind {
     /// Every kind.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 18] = [
         Self::Prepare,
         Self::Stage,
         Self::Confirm,
@@ -57,6 +59,7 @@ impl DeadlineKind {
         Self::LoginSettle,
         Self::QmpGone,
         Self::IoCause,
+        Self::LastWords,
         Self::Stop,
         Self::Capture,
         Self::Hold,
@@ -79,6 +82,7 @@ impl DeadlineKind {
             Self::LoginSettle => "login-settle",
             Self::QmpGone => "qmp-gone",
             Self::IoCause => "io-cause",
+            Self::LastWords => "last-words",
             Self::Stop => "stop",
             Self::Capture => "capture",
             Self::Hold => "hold",
@@ -112,6 +116,11 @@ impl DeadlineKind {
         )
     }
 
+    /// False if it passes in a run as it should be, so that nobody needs a warning.
+    pub fn warns(self) -> bool {
+        self != Self::LastWords
+    }
+
     /// The limit of a kind that no gate file sets, before scaling.
     pub fn fixed_limit(self) -> Duration {
         Duration::from_secs(match self {
@@ -119,6 +128,7 @@ impl DeadlineKind {
             Self::Confirm | Self::Release | Self::Capture | Self::Exit | Self::Discard => 10,
             Self::PowerDown | Self::Unlock => 30,
             Self::QmpGone | Self::IoCause => 2,
+            Self::LastWords => 1,
             Self::Stop => 3,
             Self::Hold | Self::Stage | Self::SshAppear | Self::SshStable | Self::NoProgress | Self::LoginSettle => 0,
         })

@@ -96,10 +96,23 @@ pub(super) struct BootFacts {
     pub(super) last_reset: Option<Instant>,
     pub(super) login_prompt: bool,
     pub(super) passphrase_asked: bool,
+    /// The target, seen before it could be asked whether the guest runs.
+    pub(super) target_seen: Option<EvidenceRef>,
     pub(super) target_confirmed: bool,
     pub(super) ssh: SshFacts,
     /// A sighting that waits for `query-status` to confirm that the guest runs.
     pub(super) pending: Option<EvidenceRef>,
+}
+
+impl BootFacts {
+    /// A reset on the way up: what the boot before it has shown proves nothing of the boot after it.
+    pub(super) fn begin_anew(&mut self) {
+        self.pending = None;
+        self.target_seen = None;
+        self.login_prompt = false;
+        self.passphrase_asked = false;
+        self.ssh.stable = false;
+    }
 }
 
 /// What is known of SSH in this boot.
@@ -139,6 +152,9 @@ pub(super) struct Gate {
     pub(super) verdict: Option<Verdict>,
     pub(super) qmp_lost: Option<String>,
     pub(super) kill: bool,
+    /// The verdict came from a line on the console, behind which the guest may say more: the trace of a panic, the advice
+    /// of an emergency shell, a panic's word to the pvpanic device.
+    pub(super) last_words: bool,
     /// The leaf state, for handlers of superstates.
     pub(super) current: State,
 }
@@ -159,6 +175,7 @@ impl Gate {
             verdict: None,
             qmp_lost: None,
             kill: false,
+            last_words: false,
             current: State::Preparing,
         }
     }
@@ -187,7 +204,8 @@ impl Gate {
     /// Arms a deadline; a guest-facing one is scaled by the accelerator's speed. It warns after three quarters.
     pub(super) fn arm(&mut self, out: &Outbox, kind: DeadlineKind, limit: Duration) {
         let limit = self.scaled(kind, limit);
-        self.deadlines.arm(kind, out.now, limit, limit * 3 / 4);
+        let warn_after = if kind.warns() { limit * 3 / 4 } else { limit };
+        self.deadlines.arm(kind, out.now, limit, warn_after);
     }
 
     /// Arms a deadline whose limit no gate file sets.

@@ -12,7 +12,7 @@ use crate::text::Untrusted;
 pub struct EvidenceRef {
     /// The file, relative to the run directory.
     pub file: String,
-    /// The byte offset in the recorded stream, where there is one.
+    /// The byte offset in the recorded stream, where there is one: of the quotation's first byte if there is a quotation.
     pub offset_bytes: Option<u64>,
     /// The line or message itself, where it comes from the guest.
     pub quote: Option<Untrusted>,
