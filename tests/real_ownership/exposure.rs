@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use bootgate::procfs;
 
-use crate::gates::{Gate, TARGET, boot, installs, sector};
+use crate::gates::{Gate, TARGET, boot, installs, quoted, sector};
 use crate::outside::{files, listeners, status, unix_sockets};
 use crate::watched_run::{Place, Watched};
 
@@ -183,6 +183,6 @@ fn a_wrong_password_from_a_file_or_the_gate_stays_secret() {
     let place = Place::new();
     let canary = canary("password");
     let file = place.write("password", format!("{canary}\n"));
-    rejected(&place, &format!("{{ file = {file:?} }}"), &canary);
+    rejected(&place, &format!("{{ file = {} }}", quoted(&file)), &canary);
     rejected(&place, &format!("{canary:?}"), &canary);
 }
