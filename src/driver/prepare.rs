@@ -32,6 +32,8 @@ use super::watch;
 const FREE_BYTES_MIN: u64 = 64 * MIB;
 /// How long QEMU may take to answer on QMP.
 const GREETING_WITHIN: Duration = Duration::from_secs(30);
+/// How long QEMU may take to exit after its end of QMP is gone.
+const EXIT_AFTER_LOSS_WITHIN: Duration = Duration::from_secs(2);
 /// How long a short QMP command may take while the guest is not running yet.
 const COMMAND_WITHIN: Duration = Duration::from_secs(10);
 /// Guest-facing deadlines under TCG, in percent of what the gate file says: measured boots are four times slower.
@@ -423,17 +425,20 @@ async fn greeted(notices: &mut mpsc::Receiver<QmpNotice>, running: &Running) -> 
     let ready = async {
         while let Some(notice) = notices.recv().await {
             match notice {
-                QmpNotice::Ready { .. } => return true,
-                QmpNotice::Lost(_) => return false,
+                QmpNotice::Ready { .. } => return Ok(()),
+                QmpNotice::Lost(loss) => return Err(loss.to_string()),
                 QmpNotice::Event(_) | QmpNotice::Note(_) => {}
             }
         }
-        false
+        Err("the connection was given up".to_owned())
     };
     match tokio::time::timeout(GREETING_WITHIN, ready).await {
-        Ok(true) => Ok(()),
-        Ok(false) => {
-            let report = running.wait().await;
+        Ok(Ok(())) => Ok(()),
+        Ok(Err(loss)) => {
+            // Mostly QEMU has ended, and how it ended says more than the end of the connection.
+            let Ok(report) = tokio::time::timeout(EXIT_AFTER_LOSS_WITHIN, running.wait()).await else {
+                return Err(PrepareError::new(Cause::QmpLost, loss));
+            };
             let complaint = terminal_line(report.stderr_tail.as_bytes(), COMPLAINT_CHARS_MAX);
             let detail = format!("{}; it said: {complaint}", report.status);
             Err(PrepareError::new(Cause::QemuWillNotStart, detail))
