@@ -15,6 +15,7 @@ use crate::machine::{Class, Record, Verdict};
 use crate::plan::{ImageSource, Plan};
 use crate::qemu::disk;
 use crate::report::{ResultInputs, junit, record_line, result_json, verdict_block};
+use crate::text::printable_json;
 use crate::units::MIB;
 
 use super::{args, gate, reap};
@@ -206,7 +207,7 @@ fn finish(plan: &Plan, run: &RunDir, outcome: &Outcome, digest: ImageDigest, jso
         eprintln!("warning: evidence is incomplete: {problem}");
     }
     if json {
-        println!("{result:#}");
+        println!("{}", printable_json(&result, true));
     } else {
         use std::io::Write as _;
         let _ = write!(std::io::stdout(), "{}", verdict_block(plan, outcome, run.path()));

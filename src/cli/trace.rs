@@ -8,6 +8,7 @@ use clap::Args;
 use crate::evidence::{self, RunState};
 use crate::machine::Verdict;
 use crate::report::trace_table;
+use crate::text::printable_json;
 
 use super::args;
 
@@ -47,7 +48,7 @@ impl Trace {
         };
         if self.json {
             for record in &journal.records {
-                println!("{record}");
+                println!("{}", printable_json(record, false));
             }
         } else {
             println!("run {}", record.info.id);
