@@ -194,9 +194,26 @@ fn check(name: &str, text: &str) {
     );
 }
 
+/// The README shows the same picture.
+fn check_readme(diagram: &str) {
+    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("README.md");
+    let text = std::fs::read_to_string(&path).expect("README.md");
+    let (before, rest) = text.split_once("```mermaid\n").expect("a mermaid block in the README");
+    let (shown, after) = rest.split_once("```\n").expect("the end of the mermaid block");
+    if std::env::var_os("BOOTGATE_BLESS").is_some() {
+        std::fs::write(&path, format!("{before}```mermaid\n{diagram}```\n{after}")).expect("writable README.md");
+        return;
+    }
+    assert!(
+        shown == diagram,
+        "the README shows another diagram; regenerate it with BOOTGATE_BLESS=1 cargo test --test machine_walk"
+    );
+}
+
 fn state_diagrams_are_up_to_date() {
     let walk = &walked().0;
     check("gate.mmd", &mermaid(walk));
+    check_readme(&mermaid(walk));
     check("transitions.csv", &transitions_csv(walk));
     check("deadlines.csv", &deadlines_csv(walk));
 }

@@ -5,11 +5,24 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use super::{check, demo, diagram, doctor, reap, run, trace};
+use super::{check, demo, diagram, doctor, reap, run, say, trace};
+
+/// What stands below the list of commands.
+const EXAMPLES: &str = "\
+Examples:
+  bootgate doctor gate.toml   can this host run the gate?
+  bootgate check gate.toml    what would the gate do?
+  bootgate run gate.toml      run it; the exit code is the verdict
+  bootgate trace last         what happened, and where the evidence lies
+
+Exit codes: 0 passed, 1 failed, 2 wrong gate file or arguments, 3 known failure,
+  4 infrastructure, 5 untestable, 70 a defect of bootgate, 130 and 143 cancelled.
+
+BOOTGATE_LOG=debug prints what bootgate does on standard error; NO_COLOR=1 keeps colours out.";
 
 /// Proves that a bootable OS image boots, installs and boots again.
 #[derive(Debug, Parser)]
-#[command(version, propagate_version = true, arg_required_else_help = true)]
+#[command(name = "bootgate", version, propagate_version = true, arg_required_else_help = true, after_help = EXAMPLES)]
 struct Arguments {
     #[command(subcommand)]
     command: Command,
@@ -37,6 +50,9 @@ pub fn main() -> ExitCode {
     tracing_subscriber::fmt()
         .with_env_filter(filter.unwrap_or_else(|_| "warn".into()))
         .with_writer(std::io::stderr)
+        .with_ansi(say::is_coloured())
+        // They would be printed by a macro that panics when standard error is gone.
+        .log_internal_errors(false)
         .init();
     match Arguments::parse().command {
         Command::Run(run) => run.execute(),

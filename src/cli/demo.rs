@@ -8,7 +8,7 @@ use clap::Args;
 use crate::machine::Verdict;
 use crate::plan;
 
-use super::{args, run};
+use super::{args, run, say};
 
 /// The demo's gate file, also shown in the README.
 const GATE: &str = include_str!("../../fixtures/gates/tiny-install.toml");
@@ -32,7 +32,7 @@ impl Demo {
         let mut plan = match plan::parse("fixtures/gates/tiny-install.toml".as_ref(), GATE) {
             Ok(plan) => plan,
             Err(errors) => {
-                eprint!("{}", errors.render(false));
+                say::tell(errors.render(false));
                 return ExitCode::from(Verdict::EXIT_INTERNAL);
             }
         };

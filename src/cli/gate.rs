@@ -1,55 +1,101 @@
 //! Reading a gate file, with every mistake told at once.
 
-use std::io::{IsTerminal as _, Read as _};
-use std::path::Path;
+use std::io::{ErrorKind, Read as _};
+use std::path::{Path, PathBuf};
 
+use serde_json::json;
+
+use crate::driver::MissingInput;
 use crate::plan::{self, GateFileErrors, Plan};
+
+use super::say;
 
 /// The largest gate file that is read, in bytes.
 const GATE_FILE_BYTES_MAX: u64 = 1024 * 1024;
 
 /// Why there is no plan.
 pub(super) enum GateError {
-    /// The file can't be read.
-    Unreadable(String),
+    /// The file can't be read, with the reason and with what to do.
+    Unreadable {
+        file: PathBuf,
+        problem: String,
+        mend: &'static str,
+    },
     /// The file is wrong.
     Wrong(GateFileErrors),
 }
 
 /// Reads and checks a gate file.
 pub(super) fn read(path: &Path) -> Result<Plan, GateError> {
-    let unreadable = |why: String| GateError::Unreadable(format!("error: the gate file `{}` {why}", path.display()));
-    let file = std::fs::File::open(path).map_err(|error| {
-        unreadable(match error.kind() {
-            std::io::ErrorKind::NotFound => "does not exist".to_owned(),
-            _ => format!("can't be read: {error}"),
-        })
+    let text = read_text(path).map_err(|(why, mend)| GateError::Unreadable {
+        file: path.to_owned(),
+        problem: format!("the gate file `{}` {why}", path.display()),
+        mend,
     })?;
-    let mut text = String::new();
-    let mut file = file.take(GATE_FILE_BYTES_MAX + 1);
-    file.read_to_string(&mut text)
-        .map_err(|error| unreadable(format!("can't be read: {error}")))?;
-    if text.len() as u64 > GATE_FILE_BYTES_MAX {
-        return Err(unreadable(
-            "is larger than 1 MiB; a gate file is a page of text".to_owned(),
-        ));
-    }
     plan::parse(path, &text).map_err(GateError::Wrong)
 }
 
-/// Tells a person (or with `json`, a program) what is wrong with a gate file. Nothing was started.
-pub(super) fn tell(error: &GateError, json: bool) {
+/// The text of the file, or what is wrong with the file, as a clause, and what to do.
+fn read_text(path: &Path) -> Result<String, (String, &'static str)> {
+    let refused = |error: std::io::Error| match error.kind() {
+        ErrorKind::NotFound => ("does not exist".to_owned(), "check the path"),
+        ErrorKind::IsADirectory => ("is a directory".to_owned(), "name the file in it"),
+        ErrorKind::PermissionDenied => (
+            "can't be read: permission denied".to_owned(),
+            "check its owner and mode (`ls -l`)",
+        ),
+        _ => (format!("can't be read: {error}"), "check the file"),
+    };
+    let file = std::fs::File::open(path).map_err(refused)?;
+    let mut bytes = Vec::new();
+    let mut file = file.take(GATE_FILE_BYTES_MAX + 1);
+    file.read_to_end(&mut bytes).map_err(refused)?;
+    if bytes.len() as u64 > GATE_FILE_BYTES_MAX {
+        let why = "is larger than 1 MiB; a gate file is a page of text";
+        return Err((why.to_owned(), "check that it is not the image"));
+    }
+    String::from_utf8(bytes).map_err(|error| {
+        let at = error.utf8_error().valid_up_to();
+        let why = format!("is not text: the byte at offset {at} is not UTF-8");
+        (why, "check that it is the gate file, and save it as UTF-8")
+    })
+}
+
+/// Tells a person (or with `as_json`, a program) what is wrong with a gate file. Nothing was started.
+pub(super) fn tell(error: &GateError, as_json: bool) {
     match error {
-        GateError::Unreadable(message) if json => {
-            println!("{}", serde_json::json!({"errors": [{"message": message}]}));
+        GateError::Unreadable { file, problem, mend } if as_json => {
+            let errors = json!({"file": file.to_string_lossy(), "errors": [{"message": problem, "help": mend}]});
+            let _ = say::answer(format_args!("{errors}\n"));
         }
-        GateError::Unreadable(message) => eprintln!("{message}"),
-        GateError::Wrong(errors) if json => println!("{}", errors.to_json()),
+        GateError::Unreadable { problem, mend, .. } => {
+            say::tell(format_args!("error: {problem}\n  help: {mend}\n\nnothing was started"));
+        }
+        GateError::Wrong(errors) if as_json => {
+            let _ = say::answer(format_args!("{}\n", errors.to_json()));
+        }
         GateError::Wrong(errors) => {
             let count = errors.diagnostics().len();
             let noun = if count == 1 { "mistake" } else { "mistakes" };
-            eprint!("{}", errors.render(std::io::stderr().is_terminal()));
-            eprintln!("\n{count} {noun} in the gate file; nothing was started");
+            let shown = errors.render(say::is_coloured());
+            say::tell(format_args!(
+                "{shown}\n{count} {noun} in the gate file; nothing was started"
+            ));
         }
     }
+}
+
+/// Tells what a gate file names and is not there. Nothing was started.
+pub(super) fn tell_missing(plan: &Plan, missing: &[MissingInput], as_json: bool) {
+    if as_json {
+        let error = |input: &MissingInput| json!({"message": input.problem, "help": input.mend});
+        let errors: Vec<_> = missing.iter().map(error).collect();
+        let errors = json!({"file": plan.file.to_string_lossy(), "errors": errors});
+        let _ = say::answer(format_args!("{errors}\n"));
+        return;
+    }
+    for input in missing {
+        say::tell(format_args!("error: {}\n  help: {}", input.problem, input.mend));
+    }
+    say::tell("\nnothing was started");
 }

@@ -6,8 +6,11 @@ mod demo;
 mod diagram;
 mod doctor;
 mod gate;
+mod host;
+mod print;
 mod reap;
 mod run;
+mod say;
 mod trace;
 
 pub use args::main;

@@ -1,18 +1,21 @@
 //! `bootgate trace`: what a run did, from its evidence.
 
+use std::io::ErrorKind;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Args;
 
-use crate::evidence::{self, RunState};
+use crate::evidence::{self, EvidenceError, JournalRead, RunRecord, RunState};
 use crate::machine::Verdict;
 use crate::report::trace_table;
 use crate::text::printable_json;
 
-use super::args;
+use super::{args, say};
 
 /// Show the transitions of a run, each with its event, confirming signal and evidence.
+///
+/// A run that is still going on, or whose bootgate was killed, is shown as far as it came.
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  bootgate trace last\n  bootgate trace runs/live-20260101T120000Z-1a2b3c4d --notes")]
 pub(super) struct Trace {
@@ -32,38 +35,65 @@ pub(super) struct Trace {
 
 impl Trace {
     pub(super) fn execute(self) -> ExitCode {
-        let record = match evidence::open(&self.runs, &self.run) {
-            Ok(record) => record,
+        let read = evidence::open(&self.runs, &self.run).and_then(|record| {
+            let journal = journal(&record)?;
+            Ok((record, journal))
+        });
+        let (record, journal) = match read {
+            Ok(read) => read,
             Err(error) => {
-                eprintln!("error: {error}\n  help: `ls {}` shows the runs", self.runs.display());
+                say::tell(format_args!("error: {error}"));
                 return ExitCode::from(Verdict::EXIT_USAGE);
             }
         };
-        let journal = match record.trace() {
-            Ok(journal) => journal,
-            Err(error) => {
-                eprintln!("error: the trace can't be read: {error}");
-                return ExitCode::from(Verdict::EXIT_USAGE);
-            }
-        };
-        if self.json {
-            for record in &journal.records {
-                println!("{}", printable_json(record, false));
-            }
+        let text = if self.json {
+            journal.records.iter().fold(String::new(), |text, record| {
+                text + &printable_json(record, false) + "\n"
+            })
         } else {
-            println!("run {}", record.info.id);
-            print!("{}", trace_table(&journal.records, self.notes));
+            let table = trace_table(&journal.records, self.notes);
+            format!("run {}\n{table}", record.info.id)
+        };
+        let said = say::answer(text);
+        for remark in remarks(&record, &journal) {
+            say::tell(format_args!("note: {remark}"));
         }
-        if let Some(torn) = &journal.torn {
-            eprintln!("note: the last record was cut off at byte {}", torn.offset_bytes);
-        }
-        match record.verdict_state() {
-            Ok(RunState::Live) => eprintln!("note: the run is still going on"),
-            Ok(RunState::Interrupted { .. }) => {
-                eprintln!("note: the run was interrupted before its verdict was written (bootgate was killed)");
-            }
-            _ => {}
-        }
-        ExitCode::SUCCESS
+        said
     }
+}
+
+/// The trace. A run that was killed before it began one has an empty one.
+fn journal(record: &RunRecord) -> Result<JournalRead, EvidenceError> {
+    match record.trace() {
+        Err(EvidenceError::File { source, .. }) if source.kind() == ErrorKind::NotFound => Ok(JournalRead {
+            records: Vec::new(),
+            torn: None,
+        }),
+        read => read,
+    }
+}
+
+/// What a reader of the table must know about it.
+fn remarks(record: &RunRecord, journal: &JournalRead) -> Vec<String> {
+    let mut remarks = Vec::new();
+    let state = record.verdict_state();
+    if let Some(torn) = &journal.torn {
+        let (length, offset) = (torn.length_bytes, torn.offset_bytes);
+        remarks.push(match state {
+            Ok(RunState::Live) => "the last record is being written".to_owned(),
+            _ => format!("what follows the last whole record is left out: {length} bytes at offset {offset}"),
+        });
+    }
+    match state {
+        Ok(RunState::Finished) => {}
+        Ok(RunState::Live) => remarks.push("the run is still going on".to_owned()),
+        Ok(RunState::Interrupted { reaped }) => {
+            let qemu = if reaped { "; `reap` has killed its QEMU" } else { "" };
+            remarks.push(format!(
+                "the run was interrupted: its bootgate was killed before there was a verdict{qemu}"
+            ));
+        }
+        Err(error) => remarks.push(format!("whether the run is over can't be told: {error}")),
+    }
+    remarks
 }

@@ -3,6 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use tokio::io::AsyncWriteExt as _;
+
 use crate::qmp::Qmp;
 
 /// How long each piece may take.
@@ -33,5 +35,18 @@ pub(super) async fn capture(qmp: &Qmp, run: &Path, number: u64) -> Vec<String> {
 
 async fn info(qmp: &Qmp, page: &str, path: PathBuf) -> Result<(), String> {
     let text = qmp.human(page, PIECE_WITHIN).await.map_err(|error| error.to_string())?;
-    tokio::fs::write(path, text).await.map_err(|error| error.to_string())
+    write_private(&path, &text).await.map_err(|error| error.to_string())
+}
+
+async fn write_private(path: &Path, text: &str) -> std::io::Result<()> {
+    let mut options = tokio::fs::OpenOptions::new();
+    let mut file = options
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o600)
+        .open(path)
+        .await?;
+    file.write_all(text.as_bytes()).await?;
+    file.flush().await
 }

@@ -11,7 +11,8 @@ use tokio::sync::mpsc;
 use crate::machine::{Event, EvidenceRef};
 use crate::plan::{StageKind, StagePlan};
 use crate::serial::marker::{Match, Watch};
-use crate::ssh::{CommandError, CommandNotice, CommandSpec, HostKeyPin, JobSpec, Login, ReconnectRule, run_command};
+use crate::ssh::{CommandNotice, CommandSpec, HostKeyPin, JobSpec, Login, ReconnectRule, run_command};
+use crate::text::Redactor;
 use crate::units::MIB;
 
 use super::input::{Input, VmInput};
@@ -38,6 +39,7 @@ pub(super) struct CommandTask {
     pub(super) run: uuid::Uuid,
     pub(super) retry_every: Duration,
     pub(super) give_up_after: Duration,
+    pub(super) redactor: Redactor,
     pub(super) inputs: mpsc::Sender<Input>,
 }
 
@@ -54,7 +56,7 @@ impl CommandTask {
         else {
             return;
         };
-        let reader = match Reader::new(pass, fail, &log, file.clone()) {
+        let reader = match Reader::new(pass, fail, &log, file.clone(), self.redactor.clone()) {
             Ok(reader) => reader,
             Err(detail) => return self.tell(Event::CommandUnreachable { detail }).await,
         };
@@ -84,7 +86,7 @@ impl CommandTask {
                 },
             },
             Err(error) => Event::CommandUnreachable {
-                detail: describe(&error),
+                detail: self.clean(&error.to_string()),
             },
         };
         self.tell(event).await;
@@ -106,7 +108,7 @@ impl CommandTask {
                     self.tell(Event::CommandProgressed).await;
                 }
                 CommandNotice::ConnectionLost { why } => {
-                    self.note("connection-broke", why).await;
+                    self.note("connection-broke", self.clean(&why)).await;
                     self.tell(Event::ConnectionLost).await;
                 }
                 CommandNotice::Reattached { .. } => self.tell(Event::CommandReattached).await,
@@ -121,6 +123,10 @@ impl CommandTask {
         self.send(CommandInput::Event(event)).await;
     }
 
+    fn clean(&self, text: &str) -> String {
+        String::from_utf8_lossy(&self.redactor.redact(text.as_bytes())).into_owned()
+    }
+
     async fn note(&self, what: &'static str, detail: String) {
         self.send(CommandInput::Note { what, detail }).await;
     }
@@ -130,16 +136,13 @@ impl CommandTask {
     }
 }
 
-fn describe(error: &CommandError) -> String {
-    error.to_string()
-}
-
 /// Keeps and searches the output.
 struct Reader {
     watch: Watch,
     log: File,
     room_bytes: u64,
     file: String,
+    redactor: Redactor,
 }
 
 impl Reader {
@@ -148,6 +151,7 @@ impl Reader {
         fail: &[crate::plan::Pattern],
         log: &Path,
         file: String,
+        redactor: Redactor,
     ) -> Result<Self, String> {
         let watch = watch::of_command(pass, fail).map_err(|error| error.to_string())?;
         let mut options = File::options();
@@ -158,6 +162,7 @@ impl Reader {
             log,
             room_bytes: OUTPUT_LOG_BYTES_MAX,
             file,
+            redactor,
         })
     }
 
@@ -168,22 +173,23 @@ impl Reader {
             self.room_bytes -= kept as u64;
         }
         let mut events = Vec::new();
-        let file = self.file.clone();
-        self.watch
-            .feed(bytes, Instant::now(), |found| events.extend(event(&found, &file)));
+        let (file, redactor) = (&self.file, &self.redactor);
+        self.watch.feed(bytes, Instant::now(), |found| {
+            events.extend(event(&found, file, redactor));
+        });
         events
     }
 
     fn finish(&mut self) -> Vec<Event> {
         let mut events = Vec::new();
-        let file = self.file.clone();
-        self.watch.finish(|found| events.extend(event(&found, &file)));
+        let (file, redactor) = (&self.file, &self.redactor);
+        self.watch.finish(|found| events.extend(event(&found, file, redactor)));
         events
     }
 }
 
-fn event(found: &Match, file: &str) -> Option<Event> {
-    let evidence = watch::evidence(found, file);
+fn event(found: &Match, file: &str, redactor: &Redactor) -> Option<Event> {
+    let evidence = watch::evidence(found, file, redactor);
     let index = |prefix: &str| found.id.strip_prefix(prefix)?.parse().ok();
     if let Some(pattern) = index("pass:") {
         return Some(Event::PassLineSeen { pattern, evidence });

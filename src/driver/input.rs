@@ -10,7 +10,8 @@ use crate::serial::tap::SerialNotice;
 use crate::ssh::Probe;
 
 use super::command::CommandInput;
-use super::prepare::{HostFacts, PrepareError};
+use super::host::HostFacts;
+use super::prepare::PrepareError;
 use super::vm::Vm;
 
 /// How many inputs may wait for the driver. Sources wait when it is full; the ones that must not wait have queues of
@@ -23,6 +24,8 @@ pub(super) enum Input {
     Prepared(Result<(Box<Vm>, HostFacts), PrepareError>),
     /// Something about the machine with this number. A machine that is gone is not listened to any more.
     Vm(u64, VmInput),
+    /// The preparation was given up before it had a machine, and nothing of it is left.
+    GivenUp,
     /// bootgate was asked to stop.
     Stop(StopSignal),
 }

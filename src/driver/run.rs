@@ -9,18 +9,18 @@ use tokio::sync::{OnceCell, mpsc};
 use tokio::task::JoinHandle;
 
 use crate::evidence::{Durability, EvidenceError, Journal, RunDir, TranscriptBudget, TranscriptLog};
-use crate::machine::{Effect, Event, Machine, ProbeClass, Record, StageReport, State, Verdict};
+use crate::machine::{Effect, Event, Machine, Record, StageReport, State, Verdict};
 use crate::plan::Plan;
-use crate::qmp::QmpNotice;
-use crate::serial::tap::{SerialNotice, TapSummary};
-use crate::ssh::{HostKey, KeyAcrossBoots, Probe, ProbeOutcome, ProbeSummary};
+use crate::serial::tap::TapSummary;
+use crate::ssh::HostKey;
 use crate::text::Redactor;
 
+use super::host::HostFacts;
 use super::input::{INPUTS_MAX, Input, VmInput};
-use super::prepare::{HostFacts, Workshop};
+use super::prepare::Workshop;
 use super::secrets::Secrets;
 use super::vm::Vm;
-use super::{command::CommandInput, signals, trace, translate, watch};
+use super::{signals::StopSignals, trace};
 
 /// How often the loop looks at the clock even when nothing happens; the measure of a host stall.
 const TICK: Duration = Duration::from_secs(1);
@@ -61,22 +61,19 @@ pub struct Outcome {
     pub console_tail: Vec<String>,
 }
 
-/// Runs a gate to its verdict. Must be called in a tokio runtime; takes over SIGINT, SIGTERM and SIGHUP.
+/// Runs a gate to its verdict. Must be called in a tokio runtime.
 pub async fn run(
     plan: Arc<Plan>,
     secrets: Secrets,
     run: Arc<RunDir>,
     options: &Options,
+    signals: &mut StopSignals,
     observer: &mut dyn Observer,
 ) -> Result<Outcome, EvidenceError> {
     let started = Instant::now();
     let transcript = TranscriptLog::create(&run.path().join("qmp.jsonl"), TranscriptBudget::default())?;
     let trace = run.trace()?;
     let (inputs, mut received) = mpsc::channel(INPUTS_MAX);
-    if let Err(error) = signals::forward(&inputs) {
-        // Without handlers a signal ends the process, and the kernel ends QEMU with it: worse evidence, no harm.
-        tracing::warn!(%error, "signals can't be caught");
-    }
     let workshop = Arc::new(Workshop {
         plan: plan.clone(),
         run: run.clone(),
@@ -109,7 +106,7 @@ pub async fn run(
     let effects = driver.machine.start(Instant::now());
     driver.perform_all(effects);
     driver.drain();
-    driver.run_to_end(&mut received).await;
+    driver.run_to_end(&mut received, signals).await;
     Ok(driver.outcome())
 }
 
@@ -118,7 +115,7 @@ pub(super) struct Driver<'a> {
     pub(super) machine: Machine,
     pub(super) plan: Arc<Plan>,
     pub(super) secrets: Secrets,
-    redactor: Redactor,
+    pub(super) redactor: Redactor,
     pub(super) run: Arc<RunDir>,
     pub(super) workshop: Arc<Workshop>,
     pub(super) inputs: mpsc::Sender<Input>,
@@ -132,15 +129,15 @@ pub(super) struct Driver<'a> {
     pub(super) machines: u64,
     pub(super) host: Option<HostFacts>,
     /// The host key of the live system, which the installed one must not have.
-    live_key: Option<HostKey>,
-    consoles: Vec<(String, TapSummary)>,
-    consoles_open: usize,
+    pub(super) live_key: Option<HostKey>,
+    pub(super) consoles: Vec<(String, TapSummary)>,
+    pub(super) consoles_open: usize,
     console_tail: Vec<String>,
     queued: VecDeque<Event>,
 }
 
 impl Driver<'_> {
-    async fn run_to_end(&mut self, received: &mut mpsc::Receiver<Input>) {
+    async fn run_to_end(&mut self, received: &mut mpsc::Receiver<Input>, signals: &mut StopSignals) {
         while self.machine.state() != State::Finished {
             let now = Instant::now();
             let wake = self
@@ -151,6 +148,7 @@ impl Driver<'_> {
             let input = tokio::select! {
                 // What has happened comes before what has run out of time.
                 biased;
+                signal = signals.next() => Some(Input::Stop(signal)),
                 input = received.recv() => input,
                 () = tokio::time::sleep_until(wake.into()) => None,
             };
@@ -180,15 +178,6 @@ impl Driver<'_> {
         }
     }
 
-    /// Notes a console's end.
-    fn take_serial_end(&mut self, notice: SerialNotice) {
-        if let SerialNotice::Closed(summary) = notice {
-            let file = self.vm.as_ref().map(|vm| vm.serial_file.clone()).unwrap_or_default();
-            self.consoles.push((file, summary));
-            self.consoles_open = self.consoles_open.saturating_sub(1);
-        }
-    }
-
     /// Hands an event to the machine. An effect that answers at once queues its event here: the effects of one event are
     /// all performed before the next event is handled.
     pub(super) fn handle(&mut self, event: &Event) {
@@ -211,138 +200,6 @@ impl Driver<'_> {
     fn perform_all(&mut self, effects: Vec<Effect>) {
         for effect in effects {
             self.perform(effect);
-        }
-    }
-
-    fn take(&mut self, input: Input) {
-        match input {
-            Input::Stop(signal) => self.handle(&Event::CancelRequested { signal }),
-            Input::Prepared(result) => self.prepared(result),
-            Input::Vm(number, input) => {
-                if self.vm.as_ref().is_some_and(|vm| vm.number == number) {
-                    self.take_from_vm(input);
-                }
-            }
-        }
-    }
-
-    fn prepared(&mut self, result: Result<(Box<Vm>, HostFacts), super::prepare::PrepareError>) {
-        // A preparation that was given up may still have ended; its machine dies with this value.
-        if self.preparing.take().is_none() || self.machine.state() != State::Preparing {
-            return;
-        }
-        match result {
-            Ok((mut vm, host)) => {
-                vm.listen(&self.inputs);
-                self.note("accelerator", host.accelerator_why.clone());
-                let event = Event::Prepared {
-                    accelerator: host.accelerator.clone(),
-                    scale_percent: host.scale_percent,
-                };
-                self.vm = Some(vm);
-                self.consoles_open += 1;
-                self.host = Some(host);
-                self.handle(&event);
-            }
-            Err(error) => self.handle(&Event::PreparationFailed {
-                cause: error.cause,
-                detail: error.detail,
-            }),
-        }
-    }
-
-    fn take_from_vm(&mut self, input: VmInput) {
-        match input {
-            VmInput::Qmp(notice) => self.take_qmp(notice),
-            VmInput::Serial(notice) => self.take_serial(notice),
-            VmInput::Firmware { file, found } => {
-                if let Some(sighting) = watch::sighting(&self.plan, &found, &file) {
-                    self.handle(&Event::ConsoleMatched(sighting));
-                }
-            }
-            VmInput::Exited(report) => self.handle(&Event::QemuEnded(translate::process_end(&report))),
-            VmInput::Status(status) => self.handle(&Event::StatusObserved(status)),
-            VmInput::Silent { stopped_by_signal } => self.handle(&Event::QmpSilent { stopped_by_signal }),
-            VmInput::Probe(probe) => self.take_probe(&probe),
-            VmInput::Command(CommandInput::Event(event)) => self.handle(&event),
-            VmInput::Command(CommandInput::Note { what, detail }) | VmInput::Note { what, detail } => {
-                self.note(what, detail);
-            }
-            VmInput::Captured { missing } => self.handle(&Event::Captured { missing }),
-            VmInput::Released(Ok(())) => self.handle(&Event::ImagesReleased),
-            VmInput::Released(Err(detail)) => self.handle(&Event::ImageLocked { detail }),
-        }
-    }
-
-    fn take_qmp(&mut self, notice: QmpNotice) {
-        match notice {
-            QmpNotice::Event(event) => {
-                if let Some(event) = translate::qmp_event(&event) {
-                    self.handle(&event);
-                }
-            }
-            QmpNotice::Lost(loss) => self.handle(&Event::QmpLost {
-                detail: loss.to_string(),
-            }),
-            QmpNotice::Note(note) => {
-                // Events were dropped: only the status can tell what they said.
-                self.note("qmp-protocol", note.to_string());
-                self.perform(Effect::QueryStatus);
-            }
-            QmpNotice::Ready { .. } => {}
-        }
-    }
-
-    fn take_serial(&mut self, notice: SerialNotice) {
-        match notice {
-            SerialNotice::FirstByte { .. } => self.handle(&Event::ConsoleSpoke),
-            SerialNotice::Match(found) => {
-                let file = self.vm.as_ref().map(|vm| vm.serial_file.clone()).unwrap_or_default();
-                if let Some(sighting) = watch::sighting(&self.plan, &found, &file) {
-                    self.handle(&Event::ConsoleMatched(sighting));
-                }
-            }
-            SerialNotice::LogFailed { error } => self.note("console-log-failed", error.to_string()),
-            closed @ SerialNotice::Closed(_) => self.take_serial_end(closed),
-        }
-    }
-
-    fn take_probe(&mut self, probe: &Probe) {
-        let Some(vm) = &mut self.vm else { return };
-        let now = Instant::now();
-        let progress = vm
-            .ssh
-            .stability
-            .as_mut()
-            .map(|s| s.observe(now, &ProbeSummary::from(&probe.outcome)));
-        let mut copied = None;
-        if let ProbeOutcome::LoggedIn(facts) = &probe.outcome {
-            vm.ssh.pin.pin_first(&facts.host_key);
-            vm.ssh.key = Some(facts.host_key.clone());
-            let installed = matches!(self.machine.state(), State::Verifying);
-            match &self.live_key {
-                Some(live) if installed && KeyAcrossBoots::compare(live, &facts.host_key) == KeyAcrossBoots::Copied => {
-                    copied = Some(facts.host_key.to_string());
-                }
-                _ if !installed => self.live_key = Some(facts.host_key.clone()),
-                _ => {}
-            }
-        }
-        let (class, fault) = translate::probe(&probe.outcome);
-        if class != ProbeClass::NoAnswer {
-            self.note("ssh-probe", probe.outcome.class().to_string());
-        }
-        self.handle(&Event::SshProbed(class));
-        let fault = fault.or(copied.map(crate::machine::IdentityFault::HostKeyCopied));
-        if let Some(fault) = fault {
-            self.handle(&Event::SshIdentityFault(fault));
-        } else if let Some(progress) = progress.filter(|progress| progress.stable) {
-            let window = progress
-                .since
-                .map(|since| now.saturating_duration_since(since))
-                .unwrap_or_default();
-            let logins = progress.streak;
-            self.handle(&Event::SshBecameStable(crate::machine::SshStability { logins, window }));
         }
     }
 

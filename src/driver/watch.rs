@@ -3,6 +3,7 @@
 use crate::machine::{Class, EvidenceRef, Mark, RuleFacts, Sighting};
 use crate::plan::{Pattern, Plan, StageKind};
 use crate::serial::marker::{Match, Target, Watch, WatchError};
+use crate::text::{Redactor, Untrusted};
 use crate::triage::{Rule, RuleClass, Source, builtin};
 
 const KERNEL: &str = "kernel";
@@ -91,17 +92,18 @@ fn prompt(id: &str, pattern: Pattern) -> Target {
     }
 }
 
-/// Where a match stands, in the stream that `file` records.
-pub(super) fn evidence(found: &Match, file: &str) -> EvidenceRef {
+/// Where a match stands, in the stream that `file` records: the offset is that of the quotation.
+pub(super) fn evidence(found: &Match, file: &str, redactor: &Redactor) -> EvidenceRef {
     EvidenceRef {
         file: file.to_owned(),
-        offset_bytes: Some(found.match_offset),
-        quote: Some(found.line.clone()),
+        offset_bytes: Some(found.quote_offset),
+        // A guest may echo what it was given; the raw log keeps that, what is quoted from it does not.
+        quote: Some(Untrusted::new(redactor.redact(found.line.as_bytes()))),
     }
 }
 
 /// What a match on the console means. `None`: a target that this build does not know, which no console has.
-pub(super) fn sighting(plan: &Plan, found: &Match, file: &str) -> Option<Sighting> {
+pub(super) fn sighting(plan: &Plan, found: &Match, file: &str, redactor: &Redactor) -> Option<Sighting> {
     let mark = match found.id.as_str() {
         KERNEL => Mark::Kernel,
         USERSPACE => Mark::Userspace,
@@ -119,7 +121,7 @@ pub(super) fn sighting(plan: &Plan, found: &Match, file: &str) -> Option<Sightin
             }
         }
     };
-    let evidence = evidence(found, file);
+    let evidence = evidence(found, file, redactor);
     Some(Sighting { mark, evidence })
 }
 

@@ -127,13 +127,24 @@ pub fn open(root: &Path, asked: &str) -> Result<RunRecord, EvidenceError> {
         return RunRecord::read(Path::new(asked));
     }
     let runs = list(root)?;
-    let mut matching = runs.iter().filter(|run| is_name && run.info.id.contains(asked));
-    if let (Some(only), None) = (matching.next(), matching.next()) {
+    // The link leads nowhere when the newest run has been removed.
+    if let (true, Some(newest)) = (asked == LAST, runs.last()) {
+        return Ok(newest.clone());
+    }
+    let is_meant = |run: &&RunRecord| is_name && run.info.id.contains(asked);
+    let matching: Vec<&RunRecord> = runs.iter().filter(is_meant).collect();
+    if let [only] = matching[..] {
         return Ok(only.clone());
     }
-    let hint = match runs.last() {
-        None => "no gate has been run there yet; `bootgate run GATE` runs one".to_owned(),
-        Some(newest) => format!(
+    let hint = match (&matching[..], runs.last()) {
+        (_, None) => "no gate has been run there yet; `bootgate run GATE` runs one".to_owned(),
+        ([first, .., last], _) => format!(
+            "{} runs have that in their name, from `{}` to `{}`; write more of it",
+            matching.len(),
+            first.info.id,
+            last.info.id
+        ),
+        (_, Some(newest)) => format!(
             "write `{LAST}`, the path of a run, or a name such as `{}`",
             newest.info.id
         ),

@@ -16,11 +16,7 @@ impl Gate {
         let stage = self.stage;
         self.begin_stage(out, stage);
         self.arm_fixed(out, DeadlineKind::Prepare);
-        let boot = if self.boots_installed() {
-            BootFrom::TargetDisk
-        } else {
-            BootFrom::Image
-        };
+        let boot = BootFrom::of(self.plan_stage());
         out.ask(Effect::Prepare { stage, boot });
     }
 

@@ -29,6 +29,10 @@ pub enum DeadlineKind {
     LoginSettle,
     /// The process must end after QMP was lost.
     QmpGone,
+    /// BLOCK_IO_ERROR must say why the guest stopped: QEMU 10 may send it a second after the STOP that it caused.
+    IoCause,
+    /// The guest may still say what follows its fatal line.
+    LastWords,
     /// The guest must stand still.
     Stop,
     /// The evidence must be saved.
@@ -41,7 +45,7 @@ pub enum DeadlineKind {
 
 impl DeadlineKind {
     /// Every kind.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 18] = [
         Self::Prepare,
         Self::Stage,
         Self::Confirm,
@@ -54,6 +58,8 @@ impl DeadlineKind {
         Self::Unlock,
         Self::LoginSettle,
         Self::QmpGone,
+        Self::IoCause,
+        Self::LastWords,
         Self::Stop,
         Self::Capture,
         Self::Hold,
@@ -75,6 +81,8 @@ impl DeadlineKind {
             Self::Unlock => "unlock",
             Self::LoginSettle => "login-settle",
             Self::QmpGone => "qmp-gone",
+            Self::IoCause => "io-cause",
+            Self::LastWords => "last-words",
             Self::Stop => "stop",
             Self::Capture => "capture",
             Self::Hold => "hold",
@@ -108,13 +116,19 @@ impl DeadlineKind {
         )
     }
 
+    /// False if it passes in a run as it should be, so that nobody needs a warning.
+    pub fn warns(self) -> bool {
+        self != Self::LastWords
+    }
+
     /// The limit of a kind that no gate file sets, before scaling.
     pub fn fixed_limit(self) -> Duration {
         Duration::from_secs(match self {
             Self::Prepare => 120,
             Self::Confirm | Self::Release | Self::Capture | Self::Exit | Self::Discard => 10,
             Self::PowerDown | Self::Unlock => 30,
-            Self::QmpGone => 2,
+            Self::QmpGone | Self::IoCause => 2,
+            Self::LastWords => 1,
             Self::Stop => 3,
             Self::Hold | Self::Stage | Self::SshAppear | Self::SshStable | Self::NoProgress | Self::LoginSettle => 0,
         })

@@ -147,7 +147,8 @@ fn limit_of(kind: DeadlineKind) -> (String, String) {
         DeadlineKind::Hold => ("--hold".to_owned(), "75 %".to_owned()),
         _ if kind.source() == "fixed" => {
             let limit_s = kind.fixed_limit().as_secs();
-            (format!("{limit_s} s"), "75 %".to_owned())
+            let warns = if kind.warns() { "75 %" } else { "never" };
+            (format!("{limit_s} s"), warns.to_owned())
         }
         _ => (kind.source().to_owned(), "75 %".to_owned()),
     }

@@ -1,6 +1,7 @@
 //! What the machine asks the driver to do. An effect is a request; its outcome comes back as an event.
 
 use crate::machine::record::Record;
+use crate::plan::{StageKind, StagePlan};
 
 /// A request to the driver.
 #[derive(Debug, Clone, PartialEq)]
@@ -60,11 +61,23 @@ pub enum BootFrom {
     TargetDisk,
 }
 
+impl BootFrom {
+    /// What the machine of a stage boots.
+    pub fn of(stage: &StagePlan) -> Self {
+        match stage.kind {
+            StageKind::InstalledBoot { .. } => Self::TargetDisk,
+            StageKind::Boot | StageKind::Command { .. } => Self::Image,
+        }
+    }
+}
+
 /// How QEMU is ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum EndMode {
     /// QMP `quit`, then SIGTERM, then SIGKILL, each with its deadline.
     Ladder,
+    /// The same with deadlines so short that a cancelled run keeps its promise.
+    Quick,
     /// SIGKILL at once.
     Kill,
 }

@@ -266,6 +266,8 @@ pub struct SshStability {
     pub logins: u32,
     /// From the first to the last.
     pub window: Duration,
+    /// True if the machine that answered gave the UUID that was given to it; a user other than root can't read it.
+    pub uuid_proved: bool,
 }
 
 /// Something that must stay the same, and did not.

@@ -6,7 +6,7 @@ use statig::Outcome::{Handled, Super};
 
 use crate::machine::effect::EndMode;
 use crate::machine::gate::{Gate, Outbox, Reason, Step};
-use crate::machine::{Class, DeadlineKind, Effect, Event, Mark, Sighting, State};
+use crate::machine::{Class, DeadlineKind, Effect, Event, GuestStatus, Mark, Sighting, State};
 use crate::plan::FailurePolicy;
 
 /// A cancelled run must be gone within 5 s, so its capture gets less time.
@@ -26,12 +26,32 @@ impl Gate {
     }
 
     pub(super) fn enter_stopping(&mut self, out: &mut Outbox) {
+        if std::mem::take(&mut self.last_words) {
+            self.arm_fixed(out, DeadlineKind::LastWords);
+        } else {
+            self.stop_guest(out);
+        }
+    }
+
+    fn stop_guest(&mut self, out: &mut Outbox) {
+        self.deadlines.disarm(DeadlineKind::LastWords);
         self.arm_shorter_if_cancelled(out, DeadlineKind::Stop, CANCELLED_STOP);
         out.ask(Effect::StopGuest);
     }
 
     pub(super) fn stopping(&mut self, event: &Event, out: &mut Outbox) -> Step {
         match event {
+            // The answer to a question from before.
+            Event::StatusObserved(GuestStatus::Running) => Handled,
+            Event::DeadlinePassed(DeadlineKind::LastWords) => {
+                self.stop_guest(out);
+                Handled
+            }
+            // By itself: QEMU pauses a guest that panics.
+            Event::GuestStopped if self.deadlines.is_armed(DeadlineKind::LastWords) => {
+                self.stop_guest(out);
+                Handled
+            }
             Event::StatusObserved(status) => {
                 let by = format!("query-status: {}", status.as_str());
                 self.confirm_verdict(by.clone());
@@ -88,7 +108,11 @@ impl Gate {
     pub(super) fn enter_discarding(&mut self, out: &mut Outbox) {
         self.deadlines.disarm(DeadlineKind::QmpGone);
         self.arm_fixed(out, DeadlineKind::Discard);
-        let mode = if self.kill { EndMode::Kill } else { EndMode::Ladder };
+        let mode = match (self.kill, self.cancelled()) {
+            (true, _) => EndMode::Kill,
+            (false, true) => EndMode::Quick,
+            (false, false) => EndMode::Ladder,
+        };
         out.ask(Effect::EndQemu(mode));
     }
 

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use statig::Outcome;
 
 use crate::machine::record::{EvidenceRef, Record, StageOutcome, StageReport};
-use crate::machine::{Cause, DeadlineKind, Deadlines, Effect, State, Verdict};
+use crate::machine::{Cause, Class, DeadlineKind, Deadlines, Effect, State, Verdict};
 use crate::plan::{Evidence, Plan, StageKind, StagePlan, VmUse};
 
 /// What a handler answers.
@@ -152,6 +152,9 @@ pub(super) struct Gate {
     pub(super) verdict: Option<Verdict>,
     pub(super) qmp_lost: Option<String>,
     pub(super) kill: bool,
+    /// The verdict came from a line on the console, behind which the guest may say more: the trace of a panic, the advice
+    /// of an emergency shell, a panic's word to the pvpanic device.
+    pub(super) last_words: bool,
     /// The leaf state, for handlers of superstates.
     pub(super) current: State,
 }
@@ -172,6 +175,7 @@ impl Gate {
             verdict: None,
             qmp_lost: None,
             kill: false,
+            last_words: false,
             current: State::Preparing,
         }
     }
@@ -200,7 +204,8 @@ impl Gate {
     /// Arms a deadline; a guest-facing one is scaled by the accelerator's speed. It warns after three quarters.
     pub(super) fn arm(&mut self, out: &Outbox, kind: DeadlineKind, limit: Duration) {
         let limit = self.scaled(kind, limit);
-        self.deadlines.arm(kind, out.now, limit, limit * 3 / 4);
+        let warn_after = if kind.warns() { limit * 3 / 4 } else { limit };
+        self.deadlines.arm(kind, out.now, limit, warn_after);
     }
 
     /// Arms a deadline whose limit no gate file sets.
@@ -314,7 +319,13 @@ impl Gate {
         }
         self.deadlines.disarm(DeadlineKind::Stage);
         if self.reports[self.stage].began.is_some() {
-            self.end_stage(out, StageOutcome::Failed);
+            let outcome = match verdict.class {
+                Class::Passed | Class::Failed | Class::KnownFailure => StageOutcome::Failed,
+                Class::Infrastructure | Class::Untestable | Class::Internal | Class::Cancelled => {
+                    StageOutcome::Undecided
+                }
+            };
+            self.end_stage(out, outcome);
         }
         out.records.push(Record::Decided(Box::new(verdict.clone())));
         self.verdict = Some(verdict);

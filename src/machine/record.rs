@@ -12,7 +12,7 @@ use crate::text::Untrusted;
 pub struct EvidenceRef {
     /// The file, relative to the run directory.
     pub file: String,
-    /// The byte offset in the recorded stream, where there is one.
+    /// The byte offset in the recorded stream, where there is one: of the quotation's first byte if there is a quotation.
     pub offset_bytes: Option<u64>,
     /// The line or message itself, where it comes from the guest.
     pub quote: Option<Untrusted>,
@@ -95,6 +95,8 @@ pub enum StageOutcome {
     Passed,
     /// Its claim is not proved.
     Failed,
+    /// The run ended in it for a reason that says nothing about the image.
+    Undecided,
     /// It was not reached.
     NotReached,
 }
@@ -105,6 +107,7 @@ impl StageOutcome {
         match self {
             Self::Passed => "passed",
             Self::Failed => "failed",
+            Self::Undecided => "undecided",
             Self::NotReached => "not-reached",
         }
     }

@@ -45,6 +45,8 @@ impl Gate {
                 } else {
                     (Cause::QemuUnresponsive, "query-yank out of band is not answered either")
                 };
+                // It would hear neither `quit` nor SIGTERM.
+                self.kill = true;
                 self.fail_dead(out, state, cause, Reason::event("qmp-silent").confirmed(by))
             }
             Event::HostStalled { gap } => {
@@ -121,6 +123,10 @@ impl Gate {
             Event::StatusObserved(status) => self.on_status(*status, out),
             Event::SshProbed(_) | Event::SshBecameStable(_) => Handled,
             Event::SshIdentityFault(_) => self.on_ssh(event, out, state),
+            Event::DeadlinePassed(DeadlineKind::IoCause) => {
+                let reason = Reason::event("deadline-io-cause").confirmed("query-status: io-error");
+                self.fail(out, state, Cause::HostIoError, reason)
+            }
             Event::DeadlinePassed(DeadlineKind::Confirm) => {
                 let reason = Reason::event("deadline-confirm").detail("query-status was not answered");
                 self.fail_dead(out, state, Cause::QemuUnresponsive, reason)
@@ -144,9 +150,12 @@ impl Gate {
     fn on_status(&mut self, status: GuestStatus, out: &mut Outbox) -> Step {
         let cause = match status {
             GuestStatus::Running => return Handled,
+            GuestStatus::IoError => {
+                self.arm_fixed(out, DeadlineKind::IoCause);
+                return Handled;
+            }
             GuestStatus::Shutdown => Cause::GuestPoweredOff,
             GuestStatus::Panicked => Cause::KernelPanic,
-            GuestStatus::IoError => Cause::HostIoError,
             GuestStatus::InternalError => Cause::QemuInternalError,
             GuestStatus::Paused | GuestStatus::Prelaunch | GuestStatus::Other => Cause::GuestPausedByOthers,
         };
@@ -178,6 +187,7 @@ impl Gate {
                 let reason = Reason::event("forbidden-line-on-console")
                     .detail(pattern)
                     .evidence(evidence);
+                self.last_words = true;
                 return self.fail(out, state, Cause::ForbiddenLine, reason);
             }
             Mark::Rule(rule) => return self.on_console_rule(rule, evidence, out),
@@ -192,6 +202,7 @@ impl Gate {
             return Handled;
         }
         let reason = Reason::event("console-rule").detail(&rule.title).evidence(evidence);
+        self.last_words = true;
         self.decide(out, Verdict::of_rule(rule, self.stage, state), &reason);
         self.go(out, State::Stopping, reason)
     }

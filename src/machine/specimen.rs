@@ -60,6 +60,7 @@ fn fixed_events() -> Vec<Event> {
         Event::SshBecameStable(SshStability {
             logins: 3,
             window: Duration::from_secs(2),
+            uuid_proved: true,
         }),
         Event::SshIdentityFault(IdentityFault::HostKeyChanged(String::new())),
         Event::SshIdentityFault(IdentityFault::WrongMachine(String::new())),

@@ -17,8 +17,13 @@ impl Gate {
             Event::SshProbed(class) => self.on_probe(*class, out, state),
             Event::SshBecameStable(stability) => {
                 self.boot.ssh.stable = true;
+                let identity = if stability.uuid_proved {
+                    "the machine's own UUID"
+                } else {
+                    "its UUID not readable"
+                };
                 let by = format!(
-                    "{} logins in a row over {}, one boot id, the machine's own UUID",
+                    "{} logins in a row over {}, one boot id, {identity}",
                     stability.logins,
                     human_span(stability.window)
                 );

@@ -2,7 +2,9 @@
 
 use std::fmt::Write as _;
 
-use super::{ImagePlan, ImageSource, LoginPlan, Pattern, Plan, SecretSource, SshPlan, StageKind, StagePlan};
+use super::{
+    FailurePolicy, ImagePlan, ImageSource, LoginPlan, Pattern, Plan, SecretSource, SshPlan, StageKind, StagePlan,
+};
 use crate::units::human_span;
 
 /// The width of the column that says what a line is about.
@@ -38,9 +40,12 @@ pub fn describe(plan: &Plan) -> String {
         Some(ssh) => describe_ssh(&mut page, ssh),
         None => page.line("ssh", "not used"),
     }
-    let policy = plan
-        .on_failure
-        .map_or("hold on a terminal, else bundle", super::FailurePolicy::as_str);
+    let policy = match plan.on_failure {
+        None | Some(FailurePolicy::Discard) => "the evidence is kept, the machine is ended",
+        // The key is read so that gate files can say it already; the machine that fails is ended all the same.
+        Some(FailurePolicy::Hold) => "hold (not in this version: the evidence is kept, the machine is ended)",
+        Some(FailurePolicy::Bundle) => "bundle (not in this version: the evidence is kept, the machine is ended)",
+    };
     page.line("on failure", policy);
     let scale = plan
         .timeout_scale

@@ -19,7 +19,7 @@ const ANSWER_BYTES_MAX: usize = 1024 * 1024;
 #[derive(Debug, thiserror::Error)]
 pub enum BinaryError {
     /// No such file, or no such name in `PATH`.
-    #[error("there is no QEMU at `{}`{}", .wanted.display(), in_path(.wanted))]
+    #[error("there is no `{}`{}", .wanted.display(), in_path(.wanted))]
     NotFound {
         /// What was looked for.
         wanted: PathBuf,
@@ -176,6 +176,12 @@ pub async fn probe(binary: &Path) -> Result<Features, BinaryError> {
     Features::parse(&texts).map_err(unusable)
 }
 
+/// The directories in which a binary looks for its own data, in search order.
+pub async fn data_path(binary: &Path) -> Result<Vec<PathBuf>, BinaryError> {
+    let directories = answer(binary, &["-L", "help"]).await?;
+    Ok(directories.lines().map(PathBuf::from).collect())
+}
+
 /// `-device help` loads each module, and aborts when the modules of another QEMU are installed where this one looks for
 /// its own. Then each device is asked for by name, which loads what that device needs and no more.
 async fn devices(binary: &Path) -> Result<String, BinaryError> {
@@ -249,10 +255,7 @@ mod tests {
         script(&dirs[2], "qemu", 0o755, "");
         assert_eq!(locate_in(wanted, &dirs).unwrap(), right);
         let missing = locate_in(Path::new("qemu-x"), &dirs).unwrap_err();
-        assert_eq!(
-            missing.to_string(),
-            "there is no QEMU at `qemu-x`: no directory of PATH has it"
-        );
+        assert_eq!(missing.to_string(), "there is no `qemu-x`: no directory of PATH has it");
         assert!(missing.mend().contains("apt install qemu-system-x86"));
     }
 

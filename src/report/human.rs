@@ -113,7 +113,9 @@ pub fn verdict_block(plan: &Plan, outcome: &Outcome, run: &Path) -> String {
         if !verdict.remedy.is_empty() {
             let _ = writeln!(text, "Mend:    {}", sentence(&verdict.remedy));
         }
-        let _ = writeln!(text, "         {}", verdict.class.meaning());
+        if verdict.class != Class::Cancelled {
+            let _ = writeln!(text, "         {}", verdict.class.meaning());
+        }
     }
     for (stage, report) in plan.stages.iter().zip(&outcome.reports) {
         let reached = report.reached.map_or("nothing", crate::plan::Evidence::as_str);
@@ -124,6 +126,7 @@ pub fn verdict_block(plan: &Plan, outcome: &Outcome, run: &Path) -> String {
         let mark = match report.outcome {
             StageOutcome::Passed => "✓",
             StageOutcome::Failed => "✗",
+            StageOutcome::Undecided => "?",
             StageOutcome::NotReached => "-",
         };
         let line = format!(

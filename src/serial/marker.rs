@@ -1,5 +1,6 @@
 //! Finds named patterns in the console's stream.
 
+use std::ops::Range;
 use std::time::{Duration, Instant};
 
 use regex::{Regex, RegexSet};
@@ -36,6 +37,8 @@ pub struct Match {
     pub line: Untrusted,
     /// Offset in the raw stream of the line's first byte.
     pub line_offset: u64,
+    /// Offset in the raw stream of the first character of `line`: where a reader finds what is quoted.
+    pub quote_offset: u64,
     /// Offset in the raw stream of the first character that matched.
     pub match_offset: u64,
     /// True if the line had not ended when the pattern was found.
@@ -237,10 +240,12 @@ impl Matcher {
             }
             if let Some(position) = pattern.find(line, end) {
                 pattern.reported = true;
+                let quote = around(line.text, position);
                 on_match(Match {
                     id: pattern.id.clone(),
-                    line: Untrusted::new(around(line.text, position)),
+                    line: Untrusted::new(&line.text[quote.clone()]),
                     line_offset: line.start,
+                    quote_offset: line.raw_offset(quote.start),
                     match_offset: line.raw_offset(position),
                     unterminated: end != End::Ended,
                 });
@@ -256,10 +261,10 @@ impl Matcher {
     }
 }
 
-/// At most [`MATCH_LINE_BYTES_MAX`] bytes of a line, a quarter of them in front of `position`.
-fn around(text: &str, position: usize) -> &str {
+/// The place of at most [`MATCH_LINE_BYTES_MAX`] bytes of a line, a quarter of them in front of `position`.
+fn around(text: &str, position: usize) -> Range<usize> {
     if text.len() <= MATCH_LINE_BYTES_MAX {
-        return text;
+        return 0..text.len();
     }
     let mut start = position.saturating_sub(MATCH_LINE_BYTES_MAX / 4);
     while !text.is_char_boundary(start) {
@@ -269,7 +274,7 @@ fn around(text: &str, position: usize) -> &str {
     while !text.is_char_boundary(end) {
         end -= 1;
     }
-    &text[start..end]
+    start..end
 }
 
 #[cfg(test)]

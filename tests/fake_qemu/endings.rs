@@ -37,20 +37,23 @@ async fn each_ending_is_named_while_the_image_boots() {
 
 #[tokio::test]
 async fn a_qemu_that_dies_of_a_command_is_told_by_its_death() {
-    let rows = ["cont", "query-status", "quit", "human-monitor-command"].map(|command| {
-        let name = format!("dies of {command}");
-        // The monitor's page is asked for only where there is a port to learn.
-        let ssh = if command.starts_with("human") {
-            "[ssh]\nuser = \"root\"\npassword = \"x\"\n"
-        } else {
-            ""
-        };
-        let bench = Bench::new(&name, ssh, &[MARKER], &[dies_of(command)]);
-        let wanted = match command {
-            "cont" | "query-status" => "infrastructure qemu-killed Booting 4",
-            "quit" => "passed every-claim-proved Releasing 0",
-            _ => "infrastructure qemu-will-not-start Preparing 4",
-        };
+    let ssh = "[ssh]\nuser = \"root\"\npassword = \"x\"\n";
+    let rows = [
+        ("query-status", 0, "infrastructure qemu-will-not-start Preparing 4"),
+        // The monitor's page is asked for where there is a port to learn.
+        (
+            "human-monitor-command",
+            0,
+            "infrastructure qemu-will-not-start Preparing 4",
+        ),
+        ("cont", 0, "infrastructure qemu-killed Booting 4"),
+        ("query-status", 1, "infrastructure qemu-killed Booting 4"),
+        ("quit", 0, "passed every-claim-proved Releasing 0"),
+    ];
+    let rows = rows.map(|(command, times_before, wanted)| {
+        let ssh = if command.starts_with("human") { ssh } else { "" };
+        let name = format!("dies of {command} after {times_before}");
+        let bench = Bench::new(&name, ssh, &[MARKER], &[dies_of(command, times_before)]);
         (name, bench, wanted.to_owned())
     });
     all_come_to(rows.into()).await;

@@ -7,7 +7,7 @@ use std::net::Shutdown;
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::{Duration, Instant};
 
@@ -60,6 +60,8 @@ struct Player {
     counts: BTreeMap<String, u32>,
     status: String,
     deaf: BTreeSet<String>,
+    /// Outlives this process on purpose.
+    keeper: Option<Child>,
 }
 
 /// The wrapper script has put the QMP socket at standard input and the serial console at standard error.
@@ -73,7 +75,7 @@ fn story(place: &Path) -> Story {
         let mark = place.join(format!("started-{number}"));
         OpenOptions::new().write(true).create_new(true).open(mark).is_ok()
     };
-    let number = (1..).find(first_time).expect("there is no end of numbers");
+    let number = (1..100).find(first_time).expect("a run has few machines");
     let text = fs::read(place.join(format!("story-{number}.json"))).expect("a story for each machine");
     serde_json::from_slice(&text).expect("a story is what was written")
 }
@@ -95,6 +97,7 @@ impl Player {
             counts: BTreeMap::new(),
             status: "prelaunch".to_owned(),
             deaf: BTreeSet::new(),
+            keeper: None,
         }
     }
 
@@ -184,7 +187,7 @@ impl Player {
                 let mut cat = Command::new("cat");
                 cat.stdin(self.qmp.as_fd().try_clone_to_owned().expect("copied"))
                     .stdout(Stdio::null());
-                cat.spawn().expect("cat is everywhere");
+                self.keeper = Some(cat.spawn().expect("cat is everywhere"));
             }
             Act::Greet => {
                 self.story.greeting = None;
@@ -230,7 +233,6 @@ impl Player {
 
     fn carry_out(&mut self, name: &str, arguments: &Value) -> Option<Value> {
         match name {
-            "qmp_capabilities" => {}
             "cont" => {
                 "running".clone_into(&mut self.status);
                 self.say_event("RESUME", &Value::Null);
@@ -239,7 +241,6 @@ impl Player {
                 "paused".clone_into(&mut self.status);
                 self.say_event("STOP", &Value::Null);
             }
-            "stop" => {}
             "query-status" => {
                 return Some(json!({"status": self.status, "running": self.status == "running"}));
             }
@@ -253,6 +254,8 @@ impl Player {
                 self.say_event("STOP", &Value::Null);
             }
             "quit" => self.say_event("SHUTDOWN", &json!({"guest": false, "reason": "host-qmp-quit"})),
+            // A guest that stands still already, and negotiation: nothing to do.
+            "stop" | "qmp_capabilities" => {}
             _ => return None,
         }
         Some(json!({}))

@@ -120,14 +120,14 @@ async fn a_flood_of_events_does_not_hide_a_death() {
 #[tokio::test]
 async fn a_late_answer_is_no_answer() {
     // The status is asked for when the marker is seen, and answered when nobody waits any more.
-    let beats = [
-        at_start(Act::Deaf("query-status".to_owned())),
-        on(
-            "query-status",
-            10_500,
-            Act::Qmp(r#"{"return": {"status": "running", "running": true}, "id": 3}"#.to_owned()),
-        ),
-    ];
+    let mut late = on(
+        "query-status",
+        10_500,
+        Act::Qmp(r#"{"return": {"status": "running", "running": true}, "id": 4}"#.to_owned()),
+    );
+    late.nth = 2;
+    // The first time it is asked before the guest's first instruction.
+    let beats = [on("query-status", 0, Act::Deaf("query-status".to_owned())), late];
     let stage = MARKER.replace("20s", "60s");
     let finished = Bench::new("late", "", &[&stage], &[Story::new(live()).and(beats)])
         .run()

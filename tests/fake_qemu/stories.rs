@@ -158,11 +158,16 @@ fn variants() -> Vec<Row> {
     ]
 }
 
-/// A machine that dies of the command that it is asked.
-pub(crate) fn dies_of(command: &str) -> Story {
-    let beats = [
-        at_start(Act::Deaf(command.to_owned())),
-        on(command, 0, Act::Die("SIGKILL".to_owned())),
-    ];
-    Story::new(live()).and(beats)
+/// A machine that dies of the command that it is asked, once it has been asked so many times before.
+pub(crate) fn dies_of(command: &str, times_before: u32) -> Story {
+    let mut last = on(command, 0, Act::Die("SIGKILL".to_owned()));
+    last.nth = times_before + 1;
+    let deaf = Act::Deaf(command.to_owned());
+    let mut before = if times_before == 0 {
+        at_start(deaf)
+    } else {
+        on(command, 0, deaf)
+    };
+    before.nth = times_before.max(1);
+    Story::new(live()).and([before, last])
 }

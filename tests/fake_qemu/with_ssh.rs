@@ -38,8 +38,12 @@ impl Behind {
         let fifo = guest.path("busy");
         mkfifo(&fifo, Mode::S_IRWXU).unwrap();
         // Both ways: opening one end alone waits for the other.
-        let _busy = File::options().read(true).write(true).open(fifo).unwrap();
-        Self { guest, server, _busy }
+        let busy = File::options().read(true).write(true).open(fifo).unwrap();
+        Self {
+            guest,
+            server,
+            _busy: busy,
+        }
     }
 
     /// A command that prints what it is to print and goes on until the test is over.
@@ -151,9 +155,9 @@ async fn each_ending_is_named_while_logins_are_tried() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn each_ending_is_named_while_a_command_runs() {
     each_ending_is_named("Installing", "query-status", |name, behind, beats| {
-        // The questions: about the marker, about the stable logins, and about the machine that the command gets.
+        // The questions: before the first instruction, about the marker, about the stable logins, and about the machine that the command gets.
         let asked = |mut beat: Beat| {
-            beat.nth = 3;
+            beat.nth = 4;
             beat
         };
         let beats = later(beats, 300).into_iter().map(asked);

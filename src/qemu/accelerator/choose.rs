@@ -26,6 +26,8 @@ pub struct Chosen {
     pub cpu_model: String,
     /// The reason, as a sentence that a person can act on.
     pub why: String,
+    /// What a person does to get KVM. `None`: it is used, or nobody asked for it.
+    pub mend: Option<&'static str>,
     /// The last probe, if KVM was tried at all.
     pub probed: Option<ProbeResult>,
 }
@@ -95,6 +97,7 @@ async fn choose_on(
                     accel: Accel::Kvm,
                     cpu_model: result.cpu_model.clone(),
                     why: format!("KVM is used: a probe {result}"),
+                    mend: None,
                     probed: Some(result),
                 });
             }
@@ -110,19 +113,54 @@ async fn choose_on(
         return Err(AcceleratorError::NoTcg { binary, why });
     }
     let mut why = format!("KVM is not used: {why}");
-    let needs_kvm = |model: &&str| model.split(',').next() == Some("host");
-    if cpu_model.as_ref().is_some_and(needs_kvm) {
+    if cpu_model.is_some_and(needs_kvm) {
         why = format!("{why}; `-cpu host` needs KVM, so the CPU model is `{TCG_MODEL}`");
     }
     Ok(Chosen {
         accel: Accel::Tcg,
-        cpu_model: cpu_model
-            .filter(|model| !needs_kvm(model))
-            .unwrap_or(TCG_MODEL)
-            .to_owned(),
+        cpu_model: tcg_model(cpu_model),
         why,
+        mend: Some(mend).filter(|mend| !mend.is_empty()),
         probed,
     })
+}
+
+/// What is to be expected without a probe, which starts a machine: for showing what a run would do. A run may decide
+/// otherwise.
+pub fn expected(wanted: Accelerator, cpu_model: Option<&str>) -> Chosen {
+    let (accel, cpu_model, why) = match wanted {
+        Accelerator::Auto => (
+            Accel::Tcg,
+            tcg_model(cpu_model),
+            "accelerator auto: decided by a probe at run time; shown as tcg",
+        ),
+        Accelerator::Tcg => (
+            Accel::Tcg,
+            tcg_model(cpu_model),
+            "accelerator tcg: the gate asks for it",
+        ),
+        Accelerator::Kvm => (
+            Accel::Kvm,
+            cpu_model.unwrap_or(KVM_MODELS[0]).to_owned(),
+            "accelerator kvm: a probe at run time tells whether it works, and with which CPU model",
+        ),
+    };
+    Chosen {
+        accel,
+        cpu_model,
+        why: why.to_owned(),
+        mend: None,
+        probed: None,
+    }
+}
+
+/// True for the CPU model that no accelerator but KVM knows, whatever its properties.
+fn needs_kvm(cpu_model: &str) -> bool {
+    cpu_model.split(',').next() == Some("host")
+}
+
+fn tcg_model(wanted: Option<&str>) -> String {
+    wanted.filter(|model| !needs_kvm(model)).unwrap_or(TCG_MODEL).to_owned()
 }
 
 /// The first CPU model with which KVM works, or why there is none.
@@ -247,6 +285,21 @@ mod tests {
             chosen.why,
             "KVM is not used: /dev/null opens, but the probe with `-cpu host` was killed by SIGABRT: error: failed to \
              set MSR 0x10a to 0x69; `-cpu host` needs KVM, so the CPU model is `max,la57=off`"
+        );
+    }
+
+    #[test]
+    fn what_is_expected_needs_no_probe() {
+        let of = |wanted, model| {
+            let chosen = expected(wanted, model);
+            (chosen.accel, chosen.cpu_model)
+        };
+        assert_eq!(of(Accelerator::Auto, None), (Accel::Tcg, TCG_MODEL.to_owned()));
+        assert_eq!(of(Accelerator::Tcg, Some("host")), (Accel::Tcg, TCG_MODEL.to_owned()));
+        assert_eq!(of(Accelerator::Kvm, None), (Accel::Kvm, "host".to_owned()));
+        assert_eq!(
+            of(Accelerator::Kvm, Some("Nehalem")),
+            (Accel::Kvm, "Nehalem".to_owned())
         );
     }
 

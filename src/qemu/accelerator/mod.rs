@@ -7,5 +7,5 @@
 mod choose;
 mod probe;
 
-pub use choose::{AcceleratorError, Chosen, choose};
+pub use choose::{AcceleratorError, Chosen, choose, expected};
 pub use probe::{ProbeOutcome, ProbeResult};

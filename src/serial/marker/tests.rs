@@ -61,6 +61,7 @@ fn a_match_quotes_its_line_and_its_place() {
     assert_eq!(ids(&matches), ["marker", "word"]);
     assert_eq!(matches[0].line.as_bytes(), b"[LIVE SYSTEM READY] at last");
     assert_eq!((matches[0].line_offset, matches[0].match_offset), (6, 11));
+    assert_eq!(matches[0].quote_offset, 6);
     assert!(!matches[0].unterminated);
 }
 
@@ -77,7 +78,9 @@ fn a_long_line_is_quoted_around_the_match() {
     let line = matches[0].line.as_bytes();
     assert_eq!(line.len(), MATCH_LINE_BYTES_MAX);
     assert!(line.windows(17).any(|part| part == b"LIVE SYSTEM READY"));
-    assert_eq!(matches[0].match_offset, 5000);
+    assert_eq!((matches[0].line_offset, matches[0].match_offset), (0, 5000));
+    let quoted_from = usize::try_from(matches[0].quote_offset).unwrap();
+    assert!(raw[quoted_from..].starts_with(line));
 }
 
 #[test]

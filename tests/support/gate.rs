@@ -1,0 +1,91 @@
+//! Gate files for the tiny guest: the demo's gate, changed key by key.
+
+use toml::{Table, Value};
+
+use crate::tiny::{repository, tiny};
+
+/// What the live system is started by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Boots {
+    /// QEMU loads the kernel itself: seconds faster, where firmware and boot loader are not the point.
+    Kernel,
+    /// The image's own boot loader, started by SeaBIOS.
+    Bios,
+    /// The image's own boot loader, started by OVMF.
+    Uefi,
+}
+
+/// A gate file in the making.
+#[derive(Debug, Clone)]
+pub(crate) struct GateFile(Table);
+
+impl GateFile {
+    /// The demo's gate on the tiny guest, for TCG and with the deadlines as they stand.
+    pub(crate) fn new(boots: Boots) -> Self {
+        let demo = repository().join("fixtures/gates/tiny-install.toml");
+        let demo = std::fs::read_to_string(demo).unwrap();
+        let mut gate = Self(demo.parse().unwrap());
+        gate.set("timeout-scale", "1.0");
+        gate.set("machine.accelerator", "'tcg'");
+        gate.set("machine.cpus", "1");
+        let tiny = tiny();
+        if boots == Boots::Kernel {
+            gate.set("image", "{}");
+            gate.put("image.kernel", tiny.kernel.to_str().unwrap().into());
+            gate.put("image.initrd", tiny.initrd.to_str().unwrap().into());
+            gate.put("image.append", tiny.append.as_str().into());
+        } else {
+            gate.put("image.iso", tiny.iso.to_str().unwrap().into());
+        }
+        if boots != Boots::Uefi {
+            gate.set("machine.firmware", "'bios'");
+        }
+        gate
+    }
+
+    /// Chooses the guest's faults; see the guest's README.
+    pub(crate) fn faults(&mut self, faults: &str) {
+        // QEMU wants a comma in a value doubled.
+        let serial = format!("type=1,serial={}", faults.replace(',', ",,"));
+        self.put("machine.extra-args", vec!["-smbios".into(), Value::from(serial)].into());
+    }
+
+    /// Keeps only the first stages.
+    pub(crate) fn truncate(&mut self, stages: usize) {
+        self.0["stage"].as_array_mut().unwrap().truncate(stages);
+        if stages == 1 {
+            self.0.remove("disk");
+        }
+    }
+
+    /// Sets a key, `stage.1.timeout`, to a value in TOML's words.
+    pub(crate) fn set(&mut self, key: &str, value: &str) {
+        let parsed: Table = format!("value = {value}").parse().unwrap();
+        self.put(key, parsed["value"].clone());
+    }
+
+    /// Sets a key to a value. A number in the key is a place in an array; the place behind the last one adds a table.
+    pub(crate) fn put(&mut self, key: &str, value: Value) {
+        let (tables, name) = key.rsplit_once('.').unwrap_or(("", key));
+        let mut table = &mut self.0;
+        let mut parts = tables.split('.').filter(|part| !part.is_empty()).peekable();
+        while let Some(part) = parts.next() {
+            let mut below = table.entry(part).or_insert_with(|| Table::new().into());
+            if let Some(index) = parts.next_if(|part| part.parse::<usize>().is_ok()) {
+                let array = below.as_array_mut().unwrap();
+                let index: usize = index.parse().unwrap();
+                if index == array.len() {
+                    array.push(Table::new().into());
+                }
+                below = &mut array[index];
+            }
+            table = below.as_table_mut().unwrap();
+        }
+        table.insert(name.to_owned(), value);
+    }
+
+    /// The file's text.
+    pub(crate) fn text(&self) -> String {
+        self.0.to_string()
+    }
+}
