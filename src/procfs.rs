@@ -117,6 +117,14 @@ pub fn all_pids() -> io::Result<Vec<u32>> {
     Ok(names.filter_map(|name| name.parse().ok()).collect())
 }
 
+/// True if this process was started with a signal ignored, as `nohup` does, and has not changed that.
+pub fn is_ignored(signal: Signal) -> io::Result<bool> {
+    let status = std::fs::read_to_string("/proc/self/status")?;
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    let mask = mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
+    Ok(mask.unwrap_or(0) & (1 << (signal.as_raw() - 1)) != 0)
+}
+
 /// A pidfd: signals sent through it reach the process it was opened for or nobody.
 #[derive(Debug)]
 pub struct ProcessGrip(OwnedFd);

@@ -7,6 +7,7 @@ mod diagram;
 mod doctor;
 mod gate;
 mod host;
+mod print;
 mod reap;
 mod run;
 mod say;

@@ -1,5 +1,6 @@
 //! `bootgate run`: a gate from its first stage to its verdict.
 
+use std::io;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -8,19 +9,24 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use clap::Args;
+use tokio::runtime::Runtime;
+use tokio::sync::oneshot;
 
-use crate::driver::{self, Observer, Options, Outcome, Secrets};
+use crate::driver::{self, Options, Outcome, Secrets, StopSignals};
 use crate::evidence::{Declared, HASH_BYTES_MAX, RunDir, write_atomically, write_manifest};
-use crate::machine::{Class, Record, Verdict};
+use crate::machine::{Class, Verdict};
 use crate::plan::{ImageSource, Plan};
 use crate::qemu::disk;
-use crate::report::{ResultInputs, junit, record_line, result_json, verdict_block};
+use crate::report::{ResultInputs, junit, result_json, verdict_block};
 use crate::units::MIB;
 
+use super::print::{Printer, Watcher};
 use super::{args, gate, reap, say};
 
 /// A cancelled run must be gone within 5 s: only small files are hashed for its manifest.
 const CANCELLED_HASH_BYTES_MAX: u64 = 16 * MIB;
+/// Nor is its last text waited for longer than this.
+const CANCELLED_PRINT: Duration = Duration::from_millis(500);
 
 /// Run a gate: boot the image, run its stages, tell the verdict.
 ///
@@ -80,12 +86,8 @@ pub(super) fn run_plan(plan: Plan, runs: &Path, json: bool, quiet: bool) -> Exit
         }
     };
     reap::before_run(runs);
-    let runtime = match tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
-        .enable_all()
-        .build()
-    {
-        Ok(runtime) => runtime,
+    let (runtime, mut signals) = match begin() {
+        Ok(begun) => begun,
         Err(error) => {
             say::tell(format_args!("error: the runtime can't be started: {error}"));
             return ExitCode::from(Verdict::EXIT_INTERNAL);
@@ -101,116 +103,134 @@ pub(super) fn run_plan(plan: Plan, runs: &Path, json: bool, quiet: bool) -> Exit
             return ExitCode::from(4);
         }
     };
-    let plan = Arc::new(plan);
-    let digest = ImageDigest::start(&plan);
-    let result = runtime.block_on(drive(&plan, resolved.secrets, &run, json, quiet));
-    let code = match result {
-        Ok(outcome) => finish(&plan, &run, &outcome, digest, json),
-        Err(error) => {
-            say::tell(format_args!("error: the evidence can't be kept: {error}"));
-            4
-        }
+    let made = Made {
+        plan: Arc::new(plan),
+        run,
+        json,
+        quiet,
     };
+    let code = runtime.block_on(made.to_end(resolved.secrets, &mut signals));
     // Nothing of a finished run is worth waiting for.
     runtime.shutdown_timeout(Duration::from_millis(100));
     ExitCode::from(code)
 }
 
-async fn drive(
-    plan: &Arc<Plan>,
-    secrets: Secrets,
-    run: &Arc<RunDir>,
-    json: bool,
-    quiet: bool,
-) -> Result<Outcome, crate::evidence::EvidenceError> {
-    let mut printer = Printer {
-        plan: plan.clone(),
-        json,
-        quiet,
-    };
-    if !quiet {
-        printer.print(&format!(
-            "bootgate {}  run {}",
-            env!("CARGO_PKG_VERSION"),
-            run.info().id
-        ));
-    }
-    let options = Options { hold: Duration::ZERO };
-    driver::run(plan.clone(), secrets, run.clone(), &options, &mut printer).await
+/// Starts the runtime and catches signals before the run has a directory, so that none is left without a verdict.
+fn begin() -> io::Result<(Runtime, StopSignals)> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()?;
+    let context = runtime.enter();
+    let signals = StopSignals::catch()?;
+    drop(context);
+    Ok((runtime, signals))
 }
 
-struct Printer {
+/// A run that has its directory.
+struct Made {
     plan: Arc<Plan>,
+    run: Arc<RunDir>,
     json: bool,
     quiet: bool,
 }
 
-impl Printer {
-    fn print(&self, line: &str) {
-        use std::io::Write as _;
-        // A closed pipe or terminal must not end the run.
-        let _ = if self.json {
-            writeln!(std::io::stderr(), "{line}")
-        } else {
-            writeln!(std::io::stdout(), "{line}")
+impl Made {
+    async fn to_end(self, secrets: Secrets, signals: &mut StopSignals) -> u8 {
+        let printer = Printer::start();
+        let digest = ImageDigest::start(&self.plan);
+        let (code, answer, cancelled) = match self.drive(secrets, signals, &printer).await {
+            Ok(outcome) => {
+                let cancelled = outcome.verdict.class == Class::Cancelled;
+                let digest = digest.finish(cancelled, signals).await;
+                let answer = self.finish(&outcome, digest, &printer);
+                (outcome.verdict.exit_code(), answer, cancelled)
+            }
+            Err(error) => {
+                printer.tell(format_args!("error: the evidence can't be kept: {error}"));
+                (4, String::new(), false)
+            }
         };
+        // The run is over, also for others, before its last text is read.
+        drop(self);
+        let enough = async {
+            if cancelled {
+                tokio::time::sleep(CANCELLED_PRINT).await;
+            } else {
+                signals.next().await;
+            }
+        };
+        printer.finish(answer, enough).await;
+        code
     }
-}
 
-impl Observer for Printer {
-    fn record(&mut self, at: Duration, record: &Record) {
-        if self.quiet {
-            return;
-        }
-        if let Some(line) = record_line(&self.plan, at, record) {
-            self.print(&line);
-        }
+    async fn drive(
+        &self,
+        secrets: Secrets,
+        signals: &mut StopSignals,
+        printer: &Printer,
+    ) -> Result<Outcome, crate::evidence::EvidenceError> {
+        let mut watcher = Watcher {
+            plan: self.plan.clone(),
+            printer,
+            json: self.json,
+            quiet: self.quiet,
+        };
+        let id = &self.run.info().id;
+        watcher.line(format_args!("bootgate {}  run {id}", env!("CARGO_PKG_VERSION")));
+        let options = Options { hold: Duration::ZERO };
+        driver::run(
+            self.plan.clone(),
+            secrets,
+            self.run.clone(),
+            &options,
+            signals,
+            &mut watcher,
+        )
+        .await
     }
-}
 
-/// Writes result, JUnit and manifest, in this order: a run with a manifest is whole.
-fn finish(plan: &Plan, run: &RunDir, outcome: &Outcome, digest: ImageDigest, json: bool) -> u8 {
-    let cancelled = outcome.verdict.class == Class::Cancelled;
-    discard_disks(plan, run, outcome);
-    let inputs = ResultInputs {
-        plan,
-        info: run.info(),
-        outcome,
-        image_sha256: digest.finish(!cancelled),
-    };
-    let result = result_json(&inputs);
-    let mut problems = Vec::new();
-    if let Err(error) = run.write_result(&result) {
-        problems.push(error.to_string());
-    }
-    let evidence = run.path().display().to_string();
-    match junit(plan, outcome, &evidence) {
-        Ok(xml) => {
-            let written = run
-                .reserve()
-                .retry(|| write_atomically(&run.path().join("junit.xml"), xml.as_bytes()));
-            problems.extend(written.err().map(|error| format!("junit.xml: {error}")));
+    /// Writes result, JUnit and manifest, in this order: a run with a manifest is whole. Gives what is to be printed.
+    fn finish(&self, outcome: &Outcome, image_sha256: Option<String>, printer: &Printer) -> String {
+        let Self { plan, run, json, .. } = self;
+        discard_disks(plan, run, outcome);
+        let inputs = ResultInputs {
+            plan,
+            info: run.info(),
+            outcome,
+            image_sha256,
+        };
+        let result = result_json(&inputs);
+        let mut problems = Vec::new();
+        if let Err(error) = run.write_result(&result) {
+            problems.push(error.to_string());
         }
-        Err(error) => problems.push(format!("junit.xml: {error}")),
+        let evidence = run.path().display().to_string();
+        match junit(plan, outcome, &evidence) {
+            Ok(xml) => {
+                let written = run
+                    .reserve()
+                    .retry(|| write_atomically(&run.path().join("junit.xml"), xml.as_bytes()));
+                problems.extend(written.err().map(|error| format!("junit.xml: {error}")));
+            }
+            Err(error) => problems.push(format!("junit.xml: {error}")),
+        }
+        let hash_bytes_max = match outcome.verdict.class {
+            Class::Cancelled => CANCELLED_HASH_BYTES_MAX,
+            _ => HASH_BYTES_MAX,
+        };
+        if let Err(error) = write_manifest(run, &declared(outcome), hash_bytes_max) {
+            problems.push(error.to_string());
+        }
+        for problem in problems {
+            printer.tell(format_args!("warning: evidence is incomplete: {problem}"));
+        }
+        if *json {
+            format!("{result:#}\n")
+        } else {
+            verdict_block(plan, outcome, run.path())
+        }
     }
-    let hash_bytes_max = if cancelled {
-        CANCELLED_HASH_BYTES_MAX
-    } else {
-        HASH_BYTES_MAX
-    };
-    if let Err(error) = write_manifest(run, &declared(outcome), hash_bytes_max) {
-        problems.push(error.to_string());
-    }
-    for problem in problems {
-        say::tell(format_args!("warning: evidence is incomplete: {problem}"));
-    }
-    // Told or not, the verdict stands: it is in the run directory.
-    let _ = if json {
-        say::answer(format_args!("{result:#}\n"))
-    } else {
-        say::answer(verdict_block(plan, outcome, run.path()))
-    };
-    outcome.verdict.exit_code()
 }
 
 /// Disks are the largest part of a run and are kept only where the gate asks for it.
@@ -253,7 +273,7 @@ fn file(path: &str, role: &str) -> Declared {
 /// The image's digest, read beside the run.
 struct ImageDigest {
     stop: Arc<AtomicBool>,
-    thread: Option<std::thread::JoinHandle<Option<String>>>,
+    digest: oneshot::Receiver<Option<String>>,
 }
 
 impl ImageDigest {
@@ -264,27 +284,30 @@ impl ImageDigest {
             ImageSource::Kernel { kernel, .. } => kernel.clone(),
         };
         let stopped = stop.clone();
+        let (sender, digest) = oneshot::channel();
         let read = move || {
-            let digest = disk::digest(&path, |_| {
-                if stopped.load(Ordering::Relaxed) {
-                    ControlFlow::Break(())
-                } else {
-                    ControlFlow::Continue(())
-                }
+            let digest = disk::digest(&path, |_| match stopped.load(Ordering::Relaxed) {
+                true => ControlFlow::Break(()),
+                false => ControlFlow::Continue(()),
             });
-            digest.ok().map(|digest| digest.to_string())
+            let _ = sender.send(digest.ok().map(|digest| digest.to_string()));
         };
-        let thread = std::thread::Builder::new().name("digest".to_owned()).spawn(read).ok();
-        Self { stop, thread }
+        // Without a thread there is no digest, which the result says.
+        let _ = std::thread::Builder::new().name("digest".to_owned()).spawn(read);
+        Self { stop, digest }
     }
 
-    /// The digest; without `wait`, only if it is there already.
-    fn finish(self, wait: bool) -> Option<String> {
-        let thread = self.thread?;
-        if !wait && !thread.is_finished() {
-            self.stop.store(true, Ordering::Relaxed);
-            return None;
-        }
-        thread.join().ok().flatten()
+    /// The digest; of a cancelled run, or after one more signal, only if it is there already.
+    async fn finish(mut self, cancelled: bool, signals: &mut StopSignals) -> Option<String> {
+        let digest = if cancelled {
+            self.digest.try_recv().ok()
+        } else {
+            tokio::select! {
+                digest = &mut self.digest => digest.ok(),
+                _ = signals.next() => None,
+            }
+        };
+        self.stop.store(true, Ordering::Relaxed);
+        digest.flatten()
     }
 }

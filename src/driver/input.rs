@@ -24,6 +24,8 @@ pub(super) enum Input {
     Prepared(Result<(Box<Vm>, HostFacts), PrepareError>),
     /// Something about the machine with this number. A machine that is gone is not listened to any more.
     Vm(u64, VmInput),
+    /// The preparation was given up before it had a machine, and nothing of it is left.
+    GivenUp,
     /// bootgate was asked to stop.
     Stop(StopSignal),
 }

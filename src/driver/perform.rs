@@ -2,9 +2,12 @@
 
 use std::time::Duration;
 
+use tokio::task::JoinHandle;
+
 use crate::machine::{BootFrom, Effect, EndMode, Event, ProcessEnd};
 use crate::qemu::disk;
-use crate::qemu::process::{Rungs, end, end_now};
+use crate::qemu::helpers_gone;
+use crate::qemu::process::{Rungs, Spawner, end, end_now};
 use crate::qmp::{Qmp, QmpError};
 use crate::serial::console::Input as ConsoleInput;
 use crate::ssh::{Login, LoginWatch, PhaseDeadlines, Stability, StabilityRule};
@@ -193,8 +196,7 @@ impl Driver<'_> {
 
     fn end_qemu(&mut self, mode: EndMode) {
         if let Some(preparing) = self.preparing.take() {
-            // A machine that is half brought up dies with its preparation.
-            preparing.abort();
+            return self.give_up(preparing);
         }
         let Some(vm) = &mut self.vm else {
             return self.queue(Event::QemuEnded(ProcessEnd::NeverStarted));
@@ -210,12 +212,32 @@ impl Driver<'_> {
         // The exit itself comes back as an input; not kept among the machine's tasks, so that it outlives them.
         tokio::spawn(async move {
             match mode {
-                EndMode::Ladder => {
-                    end(&running, qmp.quit(Rungs::default().quit), Rungs::default()).await;
+                EndMode::Ladder | EndMode::Quick => {
+                    let rungs = if mode == EndMode::Quick {
+                        Rungs::QUICK
+                    } else {
+                        Rungs::default()
+                    };
+                    end(&running, qmp.quit(rungs.quit), rungs).await;
                 }
                 EndMode::Kill => {
                     end_now(&running, Rungs::default()).await;
                 }
+            }
+        });
+    }
+
+    /// A machine that is half brought up dies with its preparation, and so does what prepares it. What follows must find
+    /// them gone: none may write into a run that is closed.
+    fn give_up(&mut self, preparing: JoinHandle<()>) {
+        preparing.abort();
+        let inputs = self.inputs.clone();
+        tokio::spawn(async move {
+            // A preparation that had ended before has sent its own word.
+            if preparing.await.is_err() {
+                helpers_gone().await;
+                Spawner::global().children_gone().await;
+                let _ = inputs.send(Input::GivenUp).await;
             }
         });
     }

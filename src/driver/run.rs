@@ -20,7 +20,7 @@ use super::input::{INPUTS_MAX, Input, VmInput};
 use super::prepare::Workshop;
 use super::secrets::Secrets;
 use super::vm::Vm;
-use super::{signals, trace};
+use super::{signals::StopSignals, trace};
 
 /// How often the loop looks at the clock even when nothing happens; the measure of a host stall.
 const TICK: Duration = Duration::from_secs(1);
@@ -61,22 +61,19 @@ pub struct Outcome {
     pub console_tail: Vec<String>,
 }
 
-/// Runs a gate to its verdict. Must be called in a tokio runtime; takes over SIGINT, SIGTERM and SIGHUP.
+/// Runs a gate to its verdict. Must be called in a tokio runtime.
 pub async fn run(
     plan: Arc<Plan>,
     secrets: Secrets,
     run: Arc<RunDir>,
     options: &Options,
+    signals: &mut StopSignals,
     observer: &mut dyn Observer,
 ) -> Result<Outcome, EvidenceError> {
     let started = Instant::now();
     let transcript = TranscriptLog::create(&run.path().join("qmp.jsonl"), TranscriptBudget::default())?;
     let trace = run.trace()?;
     let (inputs, mut received) = mpsc::channel(INPUTS_MAX);
-    if let Err(error) = signals::forward(&inputs) {
-        // Without handlers a signal ends the process, and the kernel ends QEMU with it: worse evidence, no harm.
-        tracing::warn!(%error, "signals can't be caught");
-    }
     let workshop = Arc::new(Workshop {
         plan: plan.clone(),
         run: run.clone(),
@@ -109,7 +106,7 @@ pub async fn run(
     let effects = driver.machine.start(Instant::now());
     driver.perform_all(effects);
     driver.drain();
-    driver.run_to_end(&mut received).await;
+    driver.run_to_end(&mut received, signals).await;
     Ok(driver.outcome())
 }
 
@@ -140,7 +137,7 @@ pub(super) struct Driver<'a> {
 }
 
 impl Driver<'_> {
-    async fn run_to_end(&mut self, received: &mut mpsc::Receiver<Input>) {
+    async fn run_to_end(&mut self, received: &mut mpsc::Receiver<Input>, signals: &mut StopSignals) {
         while self.machine.state() != State::Finished {
             let now = Instant::now();
             let wake = self
@@ -151,6 +148,7 @@ impl Driver<'_> {
             let input = tokio::select! {
                 // What has happened comes before what has run out of time.
                 biased;
+                signal = signals.next() => Some(Input::Stop(signal)),
                 input = received.recv() => input,
                 () = tokio::time::sleep_until(wake.into()) => None,
             };

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use crate::machine::{Effect, Event, IdentityFault, ProbeClass, SshStability, State};
+use crate::machine::{Effect, EndMode, Event, IdentityFault, ProbeClass, ProcessEnd, SshStability, State};
 use crate::qmp::QmpNotice;
 use crate::serial::tap::SerialNotice;
 use crate::ssh::{KeyAcrossBoots, Probe, ProbeOutcome, ProbeSummary};
@@ -20,6 +20,7 @@ impl Driver<'_> {
         match input {
             Input::Stop(signal) => self.handle(&Event::CancelRequested { signal }),
             Input::Prepared(result) => self.prepared(result),
+            Input::GivenUp => self.handle(&Event::QemuEnded(ProcessEnd::NeverStarted)),
             Input::Vm(number, input) => {
                 if self.vm.as_ref().is_some_and(|vm| vm.number == number) {
                     self.take_from_vm(input);
@@ -29,11 +30,17 @@ impl Driver<'_> {
     }
 
     fn prepared(&mut self, result: Result<(Box<Vm>, HostFacts), PrepareError>) {
-        // A preparation that was given up may still have ended; its machine dies with this value.
-        if self.preparing.take().is_none() || self.machine.state() != State::Preparing {
-            return;
-        }
+        self.preparing = None;
+        let is_awaited = self.machine.state() == State::Preparing;
         match result {
+            Ok((mut vm, _)) if !is_awaited => {
+                // It was given up and came all the same: it is ended like any other.
+                vm.listen(&self.inputs);
+                self.vm = Some(vm);
+                self.consoles_open += 1;
+                self.perform(Effect::EndQemu(EndMode::Kill));
+            }
+            Err(_) if !is_awaited => self.handle(&Event::QemuEnded(ProcessEnd::NeverStarted)),
             Ok((mut vm, host)) => {
                 vm.listen(&self.inputs);
                 self.note("accelerator", host.accelerator_why.clone());

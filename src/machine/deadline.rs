@@ -29,10 +29,10 @@ pub enum DeadlineKind {
     LoginSettle,
     /// The process must end after QMP was lost.
     QmpGone,
-    /// The guest may still say what follows its fatal line.
-    LastWords,
     /// BLOCK_IO_ERROR must say why the guest stopped: QEMU 10 may send it a second after the STOP that it caused.
     IoCause,
+    /// The guest may still say what follows its fatal line.
+    LastWords,
     /// The guest must stand still.
     Stop,
     /// The evidence must be saved.
@@ -58,8 +58,8 @@ impl DeadlineKind {
         Self::Unlock,
         Self::LoginSettle,
         Self::QmpGone,
-        Self::LastWords,
         Self::IoCause,
+        Self::LastWords,
         Self::Stop,
         Self::Capture,
         Self::Hold,
@@ -81,8 +81,8 @@ impl DeadlineKind {
             Self::Unlock => "unlock",
             Self::LoginSettle => "login-settle",
             Self::QmpGone => "qmp-gone",
-            Self::LastWords => "last-words",
             Self::IoCause => "io-cause",
+            Self::LastWords => "last-words",
             Self::Stop => "stop",
             Self::Capture => "capture",
             Self::Hold => "hold",
@@ -127,8 +127,8 @@ impl DeadlineKind {
             Self::Prepare => 120,
             Self::Confirm | Self::Release | Self::Capture | Self::Exit | Self::Discard => 10,
             Self::PowerDown | Self::Unlock => 30,
-            Self::LastWords => 1,
             Self::QmpGone | Self::IoCause => 2,
+            Self::LastWords => 1,
             Self::Stop => 3,
             Self::Hold | Self::Stage | Self::SshAppear | Self::SshStable | Self::NoProgress | Self::LoginSettle => 0,
         })

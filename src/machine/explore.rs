@@ -131,8 +131,11 @@ fn relevant_facts(machine: &Machine) -> String {
             )
         }
         State::BootingDisk => format!(
-            "{resets:?} {pending} {} {} {}",
-            boot.spoke, boot.kernel_seen, boot.login_prompt
+            "{resets:?} {pending} {} {} {} {}",
+            boot.spoke,
+            boot.kernel_seen,
+            boot.login_prompt,
+            boot.target_seen.is_some()
         ),
         State::Unlocking => format!("{resets:?}"),
         State::Verifying => format!(

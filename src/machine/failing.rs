@@ -106,8 +106,13 @@ impl Gate {
     }
 
     pub(super) fn enter_discarding(&mut self, out: &mut Outbox) {
+        self.deadlines.disarm(DeadlineKind::QmpGone);
         self.arm_fixed(out, DeadlineKind::Discard);
-        let mode = if self.kill { EndMode::Kill } else { EndMode::Ladder };
+        let mode = match (self.kill, self.cancelled()) {
+            (true, _) => EndMode::Kill,
+            (false, true) => EndMode::Quick,
+            (false, false) => EndMode::Ladder,
+        };
         out.ask(Effect::EndQemu(mode));
     }
 

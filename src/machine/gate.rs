@@ -96,10 +96,23 @@ pub(super) struct BootFacts {
     pub(super) last_reset: Option<Instant>,
     pub(super) login_prompt: bool,
     pub(super) passphrase_asked: bool,
+    /// The target, seen before it could be asked whether the guest runs.
+    pub(super) target_seen: Option<EvidenceRef>,
     pub(super) target_confirmed: bool,
     pub(super) ssh: SshFacts,
     /// A sighting that waits for `query-status` to confirm that the guest runs.
     pub(super) pending: Option<EvidenceRef>,
+}
+
+impl BootFacts {
+    /// A reset on the way up: what the boot before it has shown proves nothing of the boot after it.
+    pub(super) fn begin_anew(&mut self) {
+        self.pending = None;
+        self.target_seen = None;
+        self.login_prompt = false;
+        self.passphrase_asked = false;
+        self.ssh.stable = false;
+    }
 }
 
 /// What is known of SSH in this boot.

@@ -43,6 +43,7 @@ impl Gate {
     }
 
     pub(super) fn enter_exiting(&mut self, out: &mut Outbox) {
+        self.deadlines.disarm(DeadlineKind::QmpGone);
         self.arm_fixed(out, DeadlineKind::Exit);
         out.ask(Effect::EndQemu(EndMode::Ladder));
     }

@@ -39,6 +39,9 @@ impl Gate {
                     self.saw_kernel(out, STATE, evidence);
                     self.await_confirmation(out, evidence);
                     self.boot.login_prompt |= *mark == Mark::LoginPrompt;
+                    if *mark == Mark::Target {
+                        self.boot.target_seen = Some(evidence.clone());
+                    }
                     Handled
                 }
                 _ => Super,
@@ -98,7 +101,7 @@ impl Gate {
                         .confirmed("the boot went on and the passphrase was not asked for again")
                         .evidence(evidence);
                     if *mark == Mark::Target {
-                        self.boot.pending = Some(evidence.clone());
+                        self.boot.target_seen = Some(evidence.clone());
                     }
                     self.boot.login_prompt |= *mark == Mark::LoginPrompt;
                     self.reach(Evidence::InstalledKernel);
@@ -122,7 +125,7 @@ impl Gate {
         if self.installed_wants().1 {
             out.ask(Effect::WatchSsh { stage: self.stage });
         }
-        if let Some(evidence) = self.boot.pending.take() {
+        if let Some(evidence) = self.boot.target_seen.take() {
             self.await_confirmation(out, &evidence);
         }
         if self.boot.login_prompt {
@@ -148,6 +151,7 @@ impl Gate {
                     }
                     Handled
                 }
+                Mark::UnlockPrompt => self.asked_while_verifying(out, evidence),
                 Mark::LoginPrompt => {
                     out.note(
                         STATE,
@@ -162,7 +166,11 @@ impl Gate {
                 }
                 _ => Super,
             },
-            Event::StatusObserved(GuestStatus::Running) if self.boot.pending.is_some() => self.target_confirmed(out),
+            Event::StatusObserved(GuestStatus::Running)
+                if self.boot.pending.is_some() && !self.boot.target_confirmed =>
+            {
+                self.target_confirmed(out)
+            }
             Event::SshProbed(_) | Event::SshBecameStable(_) | Event::SshIdentityFault(_) => {
                 self.on_ssh(event, out, STATE)
             }
@@ -176,6 +184,16 @@ impl Gate {
             Event::DeadlinePassed(DeadlineKind::Stage) => self.verifying_timed_out(out),
             _ => Super,
         }
+    }
+
+    /// The boot had gone on, and the passphrase is asked for: again, or anew after a reset.
+    fn asked_while_verifying(&mut self, out: &mut Outbox, evidence: &EvidenceRef) -> Step {
+        if !self.boot.passphrase_asked {
+            let reason = Reason::event("passphrase-asked").evidence(evidence);
+            return self.go(out, State::Unlocking, reason);
+        }
+        let reason = Reason::event("passphrase-asked-again").evidence(evidence);
+        self.fail(out, State::Verifying, Cause::PassphraseRejected, reason)
     }
 
     fn verifying_timed_out(&mut self, out: &mut Outbox) -> Step {

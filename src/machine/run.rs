@@ -108,11 +108,7 @@ impl Gate {
                 Handled
             }
             Event::ConsoleMatched(sighting) => self.on_sighting(sighting, out),
-            Event::GuestShutDown { by_guest, reason } => {
-                let who = if *by_guest { "by the guest" } else { "from outside" };
-                let reason = Reason::event("guest-shut-down").detail(format!("{who}: {reason}"));
-                self.fail(out, state, Cause::GuestPoweredOff, reason)
-            }
+            Event::GuestShutDown { by_guest, reason } => self.on_shut_down(*by_guest, reason, out),
             Event::GuestReset { by_guest } => self.on_reset(*by_guest, out),
             Event::GuestPanicked => {
                 let reason = Reason::event("guest-panicked").evidence(&EvidenceRef::file("qmp.jsonl"));
@@ -137,6 +133,18 @@ impl Gate {
             }
             _ => Super,
         }
+    }
+
+    fn on_shut_down(&mut self, by_guest: bool, reason: &str, out: &mut Outbox) -> Step {
+        // QEMU's `ShutdownCause` (qapi/run-state.json): all that begins with `host-` is no doing of the image.
+        let (who, cause) = match (by_guest, reason) {
+            (true, _) => ("by the guest", Cause::GuestPoweredOff),
+            (false, "host-signal") => ("from outside", Cause::QemuKilled),
+            (false, "host-error") => ("from outside", Cause::QemuInternalError),
+            (false, _) => ("from outside", Cause::GuestPausedByOthers),
+        };
+        let reason = Reason::event("guest-shut-down").detail(format!("{who}: {reason}"));
+        self.fail(out, self.place(), cause, reason)
     }
 
     fn on_status(&mut self, status: GuestStatus, out: &mut Outbox) -> Step {
@@ -216,12 +224,20 @@ impl Gate {
         let reason = Reason::event("guest-reset")
             .detail(count.clone())
             .evidence(&EvidenceRef::file("qmp.jsonl"));
-        if !matches!(state, State::Booting | State::BootingDisk | State::Verifying) {
+        let on_the_way_up = match state {
+            State::Booting | State::BootingDisk => true,
+            State::Verifying => !self.boot.target_confirmed,
+            _ => false,
+        };
+        if !on_the_way_up {
             return self.fail(out, state, Cause::UnexpectedReset, reason);
         }
         if self.boot.resets > RESETS_MAX || self.boot.kernel_resets > KERNEL_RESETS_MAX {
             return self.fail(out, state, Cause::ResetLoop, reason);
         }
+        self.boot.begin_anew();
+        self.deadlines.disarm(DeadlineKind::Confirm);
+        self.deadlines.disarm(DeadlineKind::LoginSettle);
         out.note(state, "guest-reset", count.clone(), None);
         self.remark(format!("the guest reset on the way up ({count})"));
         out.ask(Effect::QueryStatus);

@@ -1,11 +1,12 @@
 //! A helper process that ends soon: QEMU asked about itself, the accelerator probe, `qemu-img`.
 //!
 //! Such a process never outlives bootgate: its parent-death signal is KILL, and because that signal follows the
-//! spawning *thread*, the process is spawned and awaited on a thread of its own.
+//! spawning *thread*, the process is spawned and awaited on a thread of its own. Nor does it outlive its caller: it is
+//! killed when nobody waits for it any more.
 
 use std::io;
 use std::process::{Command, ExitStatus, Stdio};
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::thread;
 use std::time::Duration;
 
@@ -13,7 +14,7 @@ use nix::sys::prctl::set_pdeathsig;
 use nix::sys::signal::Signal;
 use nix::unistd::{getpid, getppid};
 use tokio::io::{AsyncRead, AsyncReadExt};
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 use tokio::time::{Instant, timeout_at};
 
 /// Bytes kept of a helper's standard error.
@@ -34,6 +35,34 @@ pub(super) enum Ended {
     Deadline,
     /// Killed: it printed more than its bound.
     TooMuchOutput,
+    /// Killed: its caller was cancelled.
+    GivenUp,
+}
+
+/// How many helpers there are now.
+static HELPERS: LazyLock<watch::Sender<usize>> = LazyLock::new(|| watch::Sender::new(0));
+
+/// Waits until this process has no helper, after those who waited for one were cancelled.
+pub async fn helpers_gone() {
+    let mut helpers = HELPERS.subscribe();
+    // The sender is never dropped.
+    let _ = helpers.wait_for(|&count| count == 0).await;
+}
+
+/// Counts a helper for as long as it lives.
+struct Counted;
+
+impl Counted {
+    fn new() -> Self {
+        HELPERS.send_modify(|count| *count += 1);
+        Self
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        HELPERS.send_modify(|count| *count -= 1);
+    }
 }
 
 /// What is left of a helper.
@@ -63,7 +92,7 @@ impl Finished {
                 ),
                 (None, None) => "ended".to_owned(),
             },
-            Ended::SeenEnough => "was ended".to_owned(),
+            Ended::SeenEnough | Ended::GivenUp => "was ended".to_owned(),
             Ended::Deadline => format!("did not end within {}", crate::units::human_span(self.took)),
             Ended::TooMuchOutput => "printed without end".to_owned(),
         }
@@ -106,13 +135,15 @@ pub(super) async fn run(command: Command, limits: Limits) -> io::Result<Finished
 
 /// Runs a helper until it ends or has printed enough, whichever comes first.
 pub(super) async fn run_until(command: Command, limits: Limits, enough: Enough) -> io::Result<Finished> {
-    let (sender, receiver) = oneshot::channel();
+    let (mut sender, receiver) = oneshot::channel();
+    let counted = Counted::new();
     thread::Builder::new().name("qemu-helper".to_owned()).spawn(move || {
+        let _counted = counted;
         let result = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()
-            .and_then(|runtime| runtime.block_on(supervise(command, limits, &enough)));
-        // Nobody waits any more: the caller was cancelled, and the process is gone all the same.
+            .and_then(|runtime| runtime.block_on(supervise(command, limits, &enough, sender.closed())));
+        // Nobody may wait any more; the process is gone all the same.
         let _ = sender.send(result);
     })?;
     receiver
@@ -120,7 +151,12 @@ pub(super) async fn run_until(command: Command, limits: Limits, enough: Enough) 
         .unwrap_or_else(|_| Err(io::Error::other("the helper's thread ended without a result")))
 }
 
-async fn supervise(mut command: Command, limits: Limits, enough: &Enough) -> io::Result<Finished> {
+async fn supervise(
+    mut command: Command,
+    limits: Limits,
+    enough: &Enough,
+    given_up: impl Future<Output = ()>,
+) -> io::Result<Finished> {
     let started = Instant::now();
     confine(&mut command);
     let mut child = tokio::process::Command::from(command).kill_on_drop(true).spawn()?;
@@ -137,7 +173,11 @@ async fn supervise(mut command: Command, limits: Limits, enough: &Enough) -> io:
         })?;
         Ok(child.wait().await?)
     };
-    let ended = match timeout_at(started + limits.deadline, until_exit).await {
+    let outcome = tokio::select! {
+        outcome = timeout_at(started + limits.deadline, until_exit) => outcome,
+        () = given_up => Ok(Err(Stop::Because(Ended::GivenUp))),
+    };
+    let ended = match outcome {
         Ok(Ok(status)) => Ended::Exited(status),
         Ok(Err(Stop::Because(ended))) => ended,
         Ok(Err(Stop::Failed(error))) => return Err(error),
@@ -271,6 +311,24 @@ mod tests {
             .await
             .unwrap();
         assert_eq!(done.ended, Ended::SeenEnough);
+    }
+
+    #[tokio::test]
+    async fn a_helper_is_gone_when_its_caller_is() {
+        use std::io::Read as _;
+        let dir = tempfile::tempdir().unwrap();
+        let fifo = dir.path().join("fifo");
+        nix::unistd::mkfifo(&fifo, nix::sys::stat::Mode::S_IRWXU).unwrap();
+        let helper = tokio::spawn(run(sh(&format!("exec >'{}'; exec sleep 60", fifo.display())), LIMITS));
+        let opened = tokio::task::spawn_blocking(move || std::fs::File::open(fifo));
+        let mut output = opened.await.unwrap().unwrap();
+        helper.abort();
+        assert!(helper.await.unwrap_err().is_cancelled());
+        let started = Instant::now();
+        // The end of the FIFO is the end of the helper, which alone has it open.
+        assert_eq!(output.read_to_end(&mut Vec::new()).unwrap(), 0);
+        assert!(started.elapsed() < Duration::from_secs(10));
+        helpers_gone().await;
     }
 
     #[tokio::test]

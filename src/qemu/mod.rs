@@ -9,3 +9,5 @@ pub mod feature;
 pub mod firmware;
 mod probe_sector;
 pub mod process;
+
+pub use child::helpers_gone;

@@ -47,9 +47,16 @@ impl Gate {
             let _ = writeln!(text, "iso = {:?}\nattach = \"virtio\"", guest.join("tiny.iso"));
         } else {
             // A kernel that is silent boots seconds sooner without KVM; its first line is wanted only as a marker.
-            let quiet = if self.marker == EARLY || self.forbidden.is_some() { "" } else { " quiet loglevel=0" };
+            let quiet = if self.marker == EARLY || self.forbidden.is_some() {
+                ""
+            } else {
+                " quiet loglevel=0"
+            };
             let (kernel, initrd) = (guest.join("vmlinuz"), guest.join("initrd"));
-            let _ = writeln!(text, "kernel = {kernel:?}\ninitrd = {initrd:?}\nappend = \"console=ttyS0,115200{quiet}\"");
+            let _ = writeln!(
+                text,
+                "kernel = {kernel:?}\ninitrd = {initrd:?}\nappend = \"console=ttyS0,115200{quiet}\""
+            );
         }
         let accelerator = self.accelerator;
         let _ = writeln!(text, "[machine]\nfirmware = \"bios\"\ncpus = 1\nmemory = \"256MiB\"");
@@ -89,10 +96,17 @@ pub(crate) fn command(command: &str) -> String {
 pub(crate) fn installs(sector: &Path, target: &str, answer: &str) -> Gate {
     let mut stages = boot("login") + &command("dd if=/root/sector of=/dev/vda && sync");
     let _ = writeln!(stages, "upload = [{{ from = {sector:?}, to = \"/root/sector\" }}]");
-    let _ = writeln!(stages, "[[stage]]\nname = \"installed\"\nkind = \"installed-boot\"\ntimeout = \"1m\"");
+    let _ = writeln!(
+        stages,
+        "[[stage]]\nname = \"installed\"\nkind = \"installed-boot\"\ntimeout = \"1m\""
+    );
     let _ = writeln!(stages, "target = {target:?}");
     let _ = writeln!(stages, "unlock = {{ prompt = {PROMPT:?}, answer = {answer} }}");
-    let gate = Gate { disk: true, stages, ..Gate::default() };
+    let gate = Gate {
+        disk: true,
+        stages,
+        ..Gate::default()
+    };
     gate.with_login()
 }
 

@@ -42,12 +42,18 @@ fn kill(place: &Place, run: &mut Watched) -> bool {
     assert_eq!(notes.contains("the run was interrupted"), interrupted, "{notes}");
     let reap = place.ask(&["reap"]);
     assert!(reap.status.success(), "{reap:?}");
-    assert!(String::from_utf8_lossy(&reap.stdout).contains("nothing to reap"), "{reap:?}");
+    assert!(
+        String::from_utf8_lossy(&reap.stdout).contains("nothing to reap"),
+        "{reap:?}"
+    );
     interrupted && code == KILLED
 }
 
 fn next_run_passes(place: &Place) {
-    let early = Gate { marker: EARLY, ..Gate::default() };
+    let early = Gate {
+        marker: EARLY,
+        ..Gate::default()
+    };
     Watched::start(place, &early.text()).passes();
     assert_eq!(place.processes(), []);
 }
@@ -55,10 +61,22 @@ fn next_run_passes(place: &Place) {
 #[test]
 fn killed_before_the_guest_can_answer() {
     let place = Place::new();
-    let early = || Gate { marker: EARLY, ..Gate::default() };
-    let login = || Gate { stages: boot("login"), ..early() }.with_login();
+    let early = || Gate {
+        marker: EARLY,
+        ..Gate::default()
+    };
+    let login = || {
+        Gate {
+            stages: boot("login"),
+            ..early()
+        }
+        .with_login()
+    };
     // The second boot has its own machine, so the first must power down, which a kernel on its way up does not do.
-    let twice = || Gate { stages: boot("marker") + &boot("marker").replace("boot-", "again-"), ..early() };
+    let twice = || Gate {
+        stages: boot("marker") + &boot("marker").replace("boot-", "again-"),
+        ..early()
+    };
     killed_at(&place, "── stage boot", &early());
     killed_at(&place, "Preparing → Booting", &early());
     killed_at(&place, "Booting → MarkerSeen", &login());
@@ -71,7 +89,10 @@ fn killed_before_the_guest_can_answer() {
 #[test]
 fn killed_while_a_failure_is_examined() {
     let place = Place::new();
-    let fails = || Gate { forbidden: Some(EARLY), ..Gate::default() };
+    let fails = || Gate {
+        forbidden: Some(EARLY),
+        ..Gate::default()
+    };
     killed_at(&place, "Booting → Stopping", &fails());
     killed_at(&place, "Stopping → Capturing", &fails());
     killed_at(&place, "Capturing → Discarding", &fails());
@@ -81,7 +102,13 @@ fn killed_while_a_failure_is_examined() {
 #[test]
 fn killed_while_a_command_runs() {
     let place = Place::new();
-    let gate = |line: &str| Gate { stages: boot("login") + &command(line), ..Gate::default() }.with_login();
+    let gate = |line: &str| {
+        Gate {
+            stages: boot("login") + &command(line),
+            ..Gate::default()
+        }
+        .with_login()
+    };
     killed_at(&place, "MarkerSeen → SshStable", &gate("sleep 600"));
     killed_at(&place, "command-started", &gate("echo; sleep 600"));
     killed_at(&place, "Installing → Triaged", &gate("true"));
@@ -93,7 +120,11 @@ fn killed_on_the_way_to_the_installed_system() {
     let place = Place::new();
     let deaf = place.write("deaf", sector(true));
     killed_at(&place, "Releasing → Preparing", &installs(&deaf, TARGET, "\"answer\""));
-    killed_at(&place, "Preparing → BootingDisk", &installs(&deaf, TARGET, "\"answer\""));
+    killed_at(
+        &place,
+        "Preparing → BootingDisk",
+        &installs(&deaf, TARGET, "\"answer\""),
+    );
     next_run_passes(&place);
 }
 
@@ -101,15 +132,28 @@ fn killed_on_the_way_to_the_installed_system() {
 fn killed_in_the_installed_system() {
     let place = Place::new();
     let (deaf, hears) = (place.write("deaf", sector(true)), place.write("hears", sector(false)));
-    killed_at(&place, "BootingDisk → Unlocking", &installs(&deaf, TARGET, "\"answer\""));
-    killed_at(&place, "Unlocking → Verifying", &installs(&hears, "never printed", "\"answer\""));
+    killed_at(
+        &place,
+        "BootingDisk → Unlocking",
+        &installs(&deaf, TARGET, "\"answer\""),
+    );
+    killed_at(
+        &place,
+        "Unlocking → Verifying",
+        &installs(&hears, "never printed", "\"answer\""),
+    );
     next_run_passes(&place);
 }
 
 #[test]
 fn killed_at_any_time() {
     let place = Place::new();
-    let gate = Gate { stages: boot("login"), marker: EARLY, ..Gate::default() }.with_login();
+    let gate = Gate {
+        stages: boot("login"),
+        marker: EARLY,
+        ..Gate::default()
+    }
+    .with_login();
     for _ in 0..5 {
         let mut run = Watched::start(&place, &gate.text());
         run.id();

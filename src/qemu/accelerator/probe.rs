@@ -126,7 +126,7 @@ fn outcome(finished: &Finished) -> ProbeOutcome {
             how: finished.how(),
             complaint: finished.complaint(),
         },
-        Ended::Deadline | Ended::TooMuchOutput => ProbeOutcome::Hung {
+        Ended::Deadline | Ended::TooMuchOutput | Ended::GivenUp => ProbeOutcome::Hung {
             real_mode: contains(&finished.stdout, REAL_MODE),
         },
     }

@@ -18,6 +18,15 @@ pub struct Rungs {
     pub kill: Duration,
 }
 
+impl Rungs {
+    /// For a run that was cancelled: what cannot be asked is killed within a second.
+    pub const QUICK: Self = Self {
+        quit: Duration::from_millis(500),
+        terminate: Duration::from_millis(500),
+        kill: Duration::from_secs(1),
+    };
+}
+
 impl Default for Rungs {
     fn default() -> Self {
         Self {

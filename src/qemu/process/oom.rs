@@ -139,7 +139,7 @@ fn kernel_log_from_now() -> Option<File> {
     Some(log)
 }
 
-/// The message "Killed process <pid> (…)" if there is one: each read gives one record.
+/// The message `Killed process <pid> (…)` if there is one: each read gives one record.
 fn kill_message(log: &mut impl Read, pid: u32) -> Option<String> {
     let mut record = [0; KERNEL_RECORD_BYTES_MAX];
     for _ in 0..KERNEL_RECORDS_MAX {

@@ -1,7 +1,9 @@
 //! The one thread that starts children.
 
+use super::exit::ExitReport;
 use super::inherited::InheritedFd;
 use super::running::{Origin, Running};
+use crate::procfs;
 use nix::fcntl::{FcntlArg, FdFlag, fcntl};
 use nix::sys::resource::{Resource, setrlimit};
 use nix::sys::signal::{SigHandler, Signal};
@@ -14,9 +16,9 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::sync::{OnceLock, mpsc};
+use std::sync::{Arc, OnceLock, mpsc};
 use std::time::Instant;
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 
 /// What a child gets from our environment. All else stays here, above all the tokens that a CI job has in it. `LC_ALL=C`
 /// is added, so that messages come in one language.
@@ -82,12 +84,21 @@ pub enum SpawnError {
 }
 
 type Reply = oneshot::Sender<Result<Running, SpawnError>>;
+type Exited = watch::Receiver<Option<Arc<ExitReport>>>;
+
+/// What the thread is asked.
+#[derive(Debug)]
+enum Asked {
+    Start(Box<SpawnRequest>, Reply),
+    /// The children that may still be there.
+    Children(oneshot::Sender<Vec<Exited>>),
+}
 
 /// The thread that starts all children. PDEATHSIG follows the thread that started a child and not its process, so a
 /// child started by a pool thread would be killed as soon as the pool lets that thread go. This one never ends.
 #[derive(Debug)]
 pub struct Spawner {
-    requests: mpsc::Sender<(SpawnRequest, Reply)>,
+    requests: mpsc::Sender<Asked>,
 }
 
 impl Spawner {
@@ -95,13 +106,10 @@ impl Spawner {
     pub fn global() -> &'static Self {
         static SPAWNER: OnceLock<Spawner> = OnceLock::new();
         SPAWNER.get_or_init(|| {
-            let (requests, queue) = mpsc::channel::<(SpawnRequest, Reply)>();
+            let (requests, queue) = mpsc::channel();
             let work = move || {
                 let _ = reap_our_own_children();
-                for (request, reply) in queue {
-                    // A caller that has gone away gets the child dropped, which kills it.
-                    let _ = reply.send(start(request));
-                }
+                work_off(&queue);
             };
             // Without a thread the queue is gone, which `spawn` reports.
             let _ = std::thread::Builder::new().name("spawner".to_owned()).spawn(work);
@@ -114,9 +122,40 @@ impl Spawner {
     pub async fn spawn(&self, request: SpawnRequest) -> Result<Running, SpawnError> {
         let (reply, started) = oneshot::channel();
         self.requests
-            .send((request, reply))
+            .send(Asked::Start(Box::new(request), reply))
             .map_err(|_| SpawnError::NoSpawner)?;
         started.await.map_err(|_| SpawnError::NoSpawner)?
+    }
+
+    /// Waits until every child has ended, also one that is being started now. Ends none: to be called after those who
+    /// own them have let go of them.
+    pub async fn children_gone(&self) {
+        let (reply, children) = oneshot::channel();
+        if self.requests.send(Asked::Children(reply)).is_err() {
+            return;
+        }
+        for mut exited in children.await.unwrap_or_default() {
+            // Without a sender nobody watches it any more.
+            let _ = exited.wait_for(Option::is_some).await;
+        }
+    }
+}
+
+fn work_off(queue: &mpsc::Receiver<Asked>) {
+    let mut children: Vec<Exited> = Vec::new();
+    for asked in queue {
+        children.retain(|exited| exited.borrow().is_none());
+        match asked {
+            Asked::Start(request, reply) => {
+                let started = start(*request);
+                children.extend(started.as_ref().ok().map(Running::exited));
+                // A caller that has gone away gets the child dropped, which kills it.
+                let _ = reply.send(started);
+            }
+            Asked::Children(reply) => {
+                let _ = reply.send(children.clone());
+            }
+        }
     }
 }
 
@@ -250,12 +289,7 @@ fn prefer_for_oom_kill(pid: u32) -> io::Result<()> {
 /// their exit status is lost.
 #[expect(unsafe_code, reason = "changing a signal's handler is unsafe in general")]
 fn reap_our_own_children() -> io::Result<()> {
-    let status = std::fs::read_to_string("/proc/self/status")?;
-    let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
-    let ignored = ignored
-        .and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok())
-        .unwrap_or(0);
-    if ignored & (1 << (Signal::SIGCHLD as i32 - 1)) != 0 {
+    if procfs::is_ignored(rustix::process::Signal::CHILD)? {
         // SAFETY: the default disposition runs no code of ours, and no handler was there to be replaced.
         unsafe { nix::sys::signal::signal(Signal::SIGCHLD, SigHandler::SigDfl) }?;
     }

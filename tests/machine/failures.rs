@@ -1,0 +1,398 @@
+//! Each way to fail before or without the installed disk: the cause is named, and it is the first one.
+
+use bootgate::machine::{Cause, Class, Event, GuestStatus, IdentityFault, Mark, ProbeClass};
+use bootgate::plan::Plan;
+
+use crate::plans;
+use crate::scenario::Scenario;
+use crate::words::{
+    command_killed, ended, exited, fail_line, identity, io_error, killed, marker, out_of_memory, output_rule,
+    pass_line, probed, qmp_lost, reset, rule, seen, shut_down, stable, status, unreachable,
+};
+
+/// What leads into each state with a live guest, and when it is there, in milliseconds.
+fn ways_into() -> Vec<(&'static str, Plan, Vec<(u64, Event)>)> {
+    let mut command = plans::gate();
+    command.stages.truncate(2);
+    let installed = plans::installed(false, false);
+    vec![
+        ("Booting", plans::boot_only(), vec![(1_000, Event::ConsoleSpoke)]),
+        ("MarkerSeen", plans::boot_only(), vec![(1_000, marker())]),
+        ("Installing", command, vec![(1_000, stable())]),
+        ("BootingDisk", installed.clone(), vec![(1_000, Event::ConsoleSpoke)]),
+        (
+            "Unlocking",
+            plans::installed(true, false),
+            vec![(1_000, seen(Mark::UnlockPrompt))],
+        ),
+        ("Verifying", installed, vec![(1_000, seen(Mark::Kernel))]),
+    ]
+}
+
+/// What ends any live guest, and `class cause` of it.
+fn endings() -> Vec<(&'static str, Vec<Event>, &'static str)> {
+    let forbidden = seen(Mark::Forbidden("BUG:".to_owned()));
+    let observed = |word| vec![status(word)];
+    vec![
+        ("panic event", vec![Event::GuestPanicked], "failed kernel-panic"),
+        (
+            "console rule",
+            vec![seen(Mark::Rule(rule(Class::Failed, true)))],
+            "failed kernel-panic",
+        ),
+        (
+            "known",
+            vec![seen(Mark::Rule(rule(Class::KnownFailure, true)))],
+            "known-failure kernel-panic",
+        ),
+        ("forbidden line", vec![forbidden], "failed forbidden-line"),
+        (
+            "power-off",
+            vec![shut_down(true, "guest-shutdown")],
+            "failed guest-powered-off",
+        ),
+        ("host disk full", vec![io_error(true)], "infrastructure host-disk-full"),
+        (
+            "host disk broken",
+            vec![io_error(false)],
+            "infrastructure host-io-error",
+        ),
+        ("exit", vec![exited(1)], "infrastructure qemu-exited"),
+        ("kill", vec![Event::QemuEnded(killed())], "infrastructure qemu-killed"),
+        ("OOM", vec![out_of_memory()], "infrastructure host-out-of-memory"),
+        ("QMP lost for good", vec![qmp_lost()], "infrastructure qmp-lost"),
+        (
+            "QMP lost, then exit",
+            vec![qmp_lost(), exited(1)],
+            "infrastructure qemu-exited",
+        ),
+        (
+            "QMP lost, then kill",
+            vec![qmp_lost(), Event::QemuEnded(killed())],
+            "infrastructure qemu-killed",
+        ),
+        (
+            "stopped",
+            vec![Event::QmpSilent {
+                stopped_by_signal: true,
+            }],
+            "infrastructure qemu-stopped",
+        ),
+        (
+            "hung",
+            vec![Event::QmpSilent {
+                stopped_by_signal: false,
+            }],
+            "infrastructure qemu-unresponsive",
+        ),
+        (
+            "status shutdown",
+            observed(GuestStatus::Shutdown),
+            "failed guest-powered-off",
+        ),
+        (
+            "status panicked",
+            observed(GuestStatus::Panicked),
+            "failed kernel-panic",
+        ),
+        (
+            "status io-error",
+            observed(GuestStatus::IoError),
+            "infrastructure host-io-error",
+        ),
+        (
+            "status internal",
+            observed(GuestStatus::InternalError),
+            "infrastructure qemu-internal-error",
+        ),
+        (
+            "status paused",
+            observed(GuestStatus::Paused),
+            "infrastructure guest-paused",
+        ),
+    ]
+}
+
+#[test]
+fn every_ending_has_its_cause_in_every_live_state() {
+    for (state, plan, way) in ways_into() {
+        for (ending, events, verdict) in endings() {
+            let mut all = way.clone();
+            // QMP's loss is answered by the process within its two seconds.
+            all.extend(
+                events
+                    .into_iter()
+                    .enumerate()
+                    .map(|(n, event)| (10_000 + 1_900 * n as u64, event)),
+            );
+            let mut world = crate::world::World::new(plan.clone(), crate::world::Habits::default());
+            for (at, event) in all {
+                world.plan(at, event);
+            }
+            world.run();
+            let told = world.verdict();
+            let said = format!("{} {}", told.class.as_str(), told.cause);
+            assert_eq!(said, verdict, "{ending} in {state}\n{}", world.trace());
+            assert_eq!(told.state.name(), state, "{ending}\n{}", world.trace());
+            assert!(!told.cause.contains("timeout"), "{ending} in {state}");
+        }
+    }
+}
+
+#[test]
+fn what_ends_a_guest_from_outside_is_no_fault_of_the_image() {
+    for (reason, cause) in [
+        ("host-signal", "infrastructure qemu-killed boot-live Booting"),
+        ("host-qmp-quit", "infrastructure guest-paused boot-live Booting"),
+        ("host-error", "infrastructure qemu-internal-error boot-live Booting"),
+    ] {
+        Scenario::new(
+            "ended from outside",
+            plans::boot_only(),
+            vec![(5_000, shut_down(false, reason))],
+        )
+        .comes_to(cause)
+        .check();
+    }
+}
+
+#[test]
+fn preparation_says_its_own_cause() {
+    let causes = [
+        Cause::Preflight,
+        Cause::HostTooSmall,
+        Cause::FirmwareMissing,
+        Cause::AcceleratorMissing,
+    ];
+    let more = [
+        Cause::QemuWillNotStart,
+        Cause::ImageDigestMismatch,
+        Cause::QemuUnresponsive,
+    ];
+    for cause in causes.into_iter().chain(more) {
+        let failed = Event::PreparationFailed {
+            cause,
+            detail: "the particulars".to_owned(),
+        };
+        let world = Scenario::new("preparation", plans::gate(), vec![(1_000, failed)])
+            .habits(|habits| habits.prepares = None)
+            .by("1000 Preparing → Discarding: preparation-failed
+                1005 Discarding → Finished: qemu-ended")
+            .comes_to(match cause {
+                Cause::Preflight => "infrastructure preflight boot-live Preparing",
+                Cause::HostTooSmall => "infrastructure host-space boot-live Preparing",
+                Cause::FirmwareMissing => "infrastructure firmware-missing boot-live Preparing",
+                Cause::AcceleratorMissing => "infrastructure accelerator-missing boot-live Preparing",
+                Cause::QemuWillNotStart => "infrastructure qemu-will-not-start boot-live Preparing",
+                Cause::ImageDigestMismatch => "infrastructure image-digest-mismatch boot-live Preparing",
+                _ => "infrastructure qemu-unresponsive boot-live Preparing",
+            })
+            .check();
+        assert_eq!(world.verdict().detail, "the particulars");
+    }
+}
+
+#[test]
+fn ssh_that_never_becomes_stable_says_why() {
+    let answers = |class| vec![(5_000, marker()), (6_000, probed(class))];
+    let thrice = |class| {
+        vec![
+            (5_000, marker()),
+            (6_000, probed(class)),
+            (7_000, probed(class)),
+            (8_000, probed(class)),
+        ]
+    };
+    let flapping = vec![
+        (5_000, marker()),
+        (6_000, probed(ProbeClass::LoggedIn)),
+        (7_000, probed(ProbeClass::NoAnswer)),
+        (8_000, probed(ProbeClass::LoggedIn)),
+    ];
+    let rows = [
+        (
+            vec![(5_000, marker())],
+            "untestable ssh-not-listening boot-live MarkerSeen",
+        ),
+        (
+            answers(ProbeClass::NoAnswer),
+            "untestable ssh-not-listening boot-live MarkerSeen",
+        ),
+        (
+            thrice(ProbeClass::NotSsh),
+            "untestable not-an-ssh-server boot-live MarkerSeen",
+        ),
+        (
+            thrice(ProbeClass::AuthRejected),
+            "untestable ssh-auth-rejected boot-live MarkerSeen",
+        ),
+        (
+            answers(ProbeClass::AuthRejected),
+            "untestable ssh-auth-rejected boot-live MarkerSeen",
+        ),
+        (answers(ProbeClass::Broken), "failed ssh-unstable boot-live MarkerSeen"),
+        (flapping, "failed ssh-flapping boot-live MarkerSeen"),
+        (
+            vec![(5_000, identity(IdentityFault::HostKeyChanged))],
+            "failed host-key-changed boot-live Booting",
+        ),
+        (
+            vec![(5_000, identity(IdentityFault::WrongMachine))],
+            "infrastructure wrong-machine boot-live Booting",
+        ),
+    ];
+    for (events, verdict) in rows {
+        Scenario::new("SSH", plans::boot_only(), events)
+            .comes_to(verdict)
+            .check();
+    }
+}
+
+#[test]
+fn a_command_that_fails_says_how() {
+    let mut plan = plans::gate();
+    plan.stages.truncate(2);
+    let suspect = || output_rule(Class::KnownFailure, false);
+    let rows: [(Vec<Event>, &str); 9] = [
+        (vec![ended(1)], "failed command-failed export Triaged"),
+        (vec![suspect(), ended(1)], "known-failure kernel-panic export Triaged"),
+        // A suspicion is no verdict if the command ends well.
+        (
+            vec![suspect(), pass_line(), ended(0)],
+            "passed every-claim-proved export Releasing",
+        ),
+        (vec![ended(0)], "failed expected-line-missing export Triaged"),
+        (vec![command_killed()], "failed command-killed export Triaged"),
+        (
+            vec![output_rule(Class::Failed, true)],
+            "failed kernel-panic export Installing",
+        ),
+        (
+            vec![pass_line(), fail_line(), ended(0)],
+            "failed forbidden-line export Installing",
+        ),
+        (vec![unreachable()], "failed command-unreachable export Installing"),
+        (
+            vec![Event::ConnectionLost],
+            "failed command-unreachable export Installing",
+        ),
+    ];
+    for (events, verdict) in rows {
+        let mut all = vec![(10_000, stable())];
+        all.extend(
+            events
+                .into_iter()
+                .zip(1_u64..)
+                .map(|(event, n)| (20_000 + 1_000 * n, event)),
+        );
+        Scenario::new("command", plan.clone(), all).comes_to(verdict).check();
+    }
+}
+
+#[test]
+fn a_command_that_ends_well_in_a_guest_that_has_died_does_not_pass() {
+    let mut plan = plans::gate();
+    plan.stages.truncate(2);
+    let events = vec![(10_000, stable()), (20_000, pass_line()), (30_000, ended(0))];
+    Scenario::new("dead guest", plan, events)
+        .habits(|habits| habits.status = None)
+        .comes_to("infrastructure qemu-unresponsive boot-live SshStable")
+        .check();
+    let mut plan = plans::gate();
+    plan.stages.truncate(2);
+    let mut world = crate::world::World::new(plan, crate::world::Habits::default());
+    for (at, event) in [(10_000, stable()), (20_000, pass_line()), (30_000, ended(0))] {
+        world.plan(at, event);
+    }
+    world.run_to(29_999);
+    world.habits.status = Some(GuestStatus::Panicked);
+    world.run();
+    assert_eq!(world.verdict().cause, "kernel-panic", "{}", world.trace());
+}
+
+#[test]
+fn a_stop_alone_is_asked_about() {
+    let world = Scenario::new("STOP", plans::boot_only(), vec![(5_000, Event::GuestStopped)])
+        .habits(|habits| habits.status = Some(GuestStatus::Paused))
+        .by("5005 Booting → Stopping: status-observed ✓ query-status: paused")
+        .comes_to("infrastructure guest-paused boot-live Booting")
+        .check();
+    assert!(
+        world
+            .verdict()
+            .confirmed_by
+            .contains(&"query-status: paused".to_owned())
+    );
+    // Continued again by the time it is asked: nothing has happened.
+    Scenario::new(
+        "STOP and RESUME",
+        plans::marker_only(),
+        vec![(5_000, Event::GuestStopped), (9_000, marker())],
+    )
+    .comes_to("passed every-claim-proved boot-live Releasing")
+    .check();
+}
+
+#[test]
+fn a_marker_of_a_guest_that_dies_proves_nothing() {
+    let events = vec![(5_000, marker()), (5_003, Event::QemuEnded(killed()))];
+    let world = Scenario::new("marker, then death", plans::marker_only(), events)
+        .habits(|habits| habits.status = None)
+        .by("5000 · marker-seen: marker `live`
+            5003 Booting → Discarding: qemu-ended")
+        .comes_to("infrastructure qemu-killed boot-live Booting")
+        .check();
+    assert!(world.machine.reports()[0].reached < Some(bootgate::plan::Evidence::Marker));
+}
+
+#[test]
+fn a_marker_before_a_reset_does_not_count_after_it() {
+    // The answer to the marker's question comes when the guest has begun anew.
+    let events = vec![
+        (5_000, marker()),
+        (5_002, reset()),
+        (60_000, shut_down(true, "guest-shutdown")),
+    ];
+    Scenario::new("marker, then reset", plans::marker_only(), events)
+        .comes_to("failed guest-powered-off boot-live Booting")
+        .check();
+}
+
+#[test]
+fn the_first_cause_wins_and_the_rest_agrees() {
+    let events = vec![
+        (5_000, seen(Mark::Rule(rule(Class::Failed, true)))),
+        (5_001, Event::GuestPanicked),
+        (5_002, Event::GuestStopped),
+        (5_003, shut_down(true, "guest-panic")),
+    ];
+    let world = Scenario::new("rule, then panic", plans::boot_only(), events)
+        .comes_to("failed kernel-panic boot-live Booting")
+        .check();
+    assert_eq!(
+        world.verdict().confirmed_by,
+        ["QMP GUEST_PANICKED", "query-status: paused"]
+    );
+
+    let events = vec![
+        (5_000, Event::GuestPanicked),
+        (5_001, seen(Mark::Rule(rule(Class::Failed, true)))),
+    ];
+    let world = Scenario::new("panic, then rule", plans::boot_only(), events)
+        .comes_to("failed kernel-panic boot-live Booting")
+        .check();
+    assert_eq!(
+        world.verdict().confirmed_by,
+        ["console rule `kernel/panic`", "query-status: paused"]
+    );
+
+    // What says something else does not confirm.
+    let events = vec![
+        (5_000, shut_down(true, "guest-shutdown")),
+        (5_001, Event::GuestPanicked),
+    ];
+    let world = Scenario::new("power-off, then panic", plans::boot_only(), events)
+        .comes_to("failed guest-powered-off boot-live Booting")
+        .check();
+    assert_eq!(world.verdict().confirmed_by, ["query-status: paused"]);
+}

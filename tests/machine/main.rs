@@ -1,0 +1,13 @@
+//! The machine in virtual time: no process, no clock, no waiting. An instant is the origin plus some milliseconds.
+
+mod cancel;
+mod deadlines;
+mod debounce;
+mod failures;
+mod happy;
+mod installed;
+mod plans;
+mod scenario;
+mod walks;
+mod words;
+mod world;

@@ -1,0 +1,143 @@
+//! Events by short names.
+
+use std::time::Duration;
+
+use bootgate::machine::{
+    Class, CommandExit, Event, EvidenceRef, GuestStatus, IdentityFault, Mark, ProbeClass, ProcessEnd, RuleFacts,
+    Sighting, SshStability, StopSignal,
+};
+
+pub(crate) fn seen(mark: Mark) -> Event {
+    let evidence = EvidenceRef::file("serial.log");
+    Event::ConsoleMatched(Sighting { mark, evidence })
+}
+
+pub(crate) fn marker() -> Event {
+    seen(Mark::Marker("live".to_owned()))
+}
+
+pub(crate) fn probed(class: ProbeClass) -> Event {
+    Event::SshProbed(class)
+}
+
+pub(crate) fn stable() -> Event {
+    Event::SshBecameStable(SshStability {
+        logins: 3,
+        window: Duration::from_secs(2),
+    })
+}
+
+pub(crate) fn identity(fault: fn(String) -> IdentityFault) -> Event {
+    Event::SshIdentityFault(fault("the particulars".to_owned()))
+}
+
+pub(crate) fn rule(class: Class, fatal: bool) -> RuleFacts {
+    RuleFacts {
+        id: "kernel/panic".to_owned(),
+        cause: "kernel-panic".to_owned(),
+        class,
+        title: "The kernel panicked.".to_owned(),
+        remedy: "Read on.".to_owned(),
+        fatal,
+    }
+}
+
+pub(crate) fn output_rule(class: Class, fatal: bool) -> Event {
+    let (rule, evidence) = (rule(class, fatal), EvidenceRef::file("ssh/install.log"));
+    Event::OutputRuleMatched { rule, evidence }
+}
+
+pub(crate) fn pass_line() -> Event {
+    Event::PassLineSeen {
+        pattern: 0,
+        evidence: EvidenceRef::file("ssh/install.log"),
+    }
+}
+
+pub(crate) fn fail_line() -> Event {
+    Event::FailLineSeen {
+        pattern: 0,
+        evidence: EvidenceRef::file("ssh/install.log"),
+    }
+}
+
+pub(crate) fn ended(status: i32) -> Event {
+    let exit = CommandExit::Status(status);
+    Event::CommandEnded {
+        exit,
+        evidence: EvidenceRef::file("ssh/install.log"),
+    }
+}
+
+pub(crate) fn command_killed() -> Event {
+    let exit = CommandExit::Signal("SIGKILL".to_owned());
+    Event::CommandEnded {
+        exit,
+        evidence: EvidenceRef::file("ssh/install.log"),
+    }
+}
+
+pub(crate) fn unreachable() -> Event {
+    Event::CommandUnreachable {
+        detail: "no route".to_owned(),
+    }
+}
+
+pub(crate) fn shut_down(by_guest: bool, reason: &str) -> Event {
+    Event::GuestShutDown {
+        by_guest,
+        reason: reason.to_owned(),
+    }
+}
+
+pub(crate) fn reset() -> Event {
+    Event::GuestReset { by_guest: true }
+}
+
+pub(crate) fn io_error(no_space: bool) -> Event {
+    Event::BlockIoFailed {
+        node: "target".to_owned(),
+        no_space,
+    }
+}
+
+pub(crate) fn status(status: GuestStatus) -> Event {
+    Event::StatusObserved(status)
+}
+
+pub(crate) fn qmp_lost() -> Event {
+    Event::QmpLost {
+        detail: "QEMU closed the connection".to_owned(),
+    }
+}
+
+pub(crate) fn exited(code: i32) -> Event {
+    Event::QemuEnded(ProcessEnd::Exited { code })
+}
+
+pub(crate) fn killed() -> ProcessEnd {
+    ProcessEnd::Signalled {
+        signal: 9,
+        name: "SIGKILL".to_owned(),
+        out_of_memory: None,
+    }
+}
+
+pub(crate) fn out_of_memory() -> Event {
+    let out_of_memory = Some("the cgroup's oom_kill count rose".to_owned());
+    Event::QemuEnded(ProcessEnd::Signalled {
+        signal: 9,
+        name: "SIGKILL".to_owned(),
+        out_of_memory,
+    })
+}
+
+pub(crate) fn cancel(signal: StopSignal) -> Event {
+    Event::CancelRequested { signal }
+}
+
+pub(crate) fn stalled(secs: u64) -> Event {
+    Event::HostStalled {
+        gap: Duration::from_secs(secs),
+    }
+}
