@@ -286,9 +286,12 @@ impl ImageDigest {
         let stopped = stop.clone();
         let (sender, digest) = oneshot::channel();
         let read = move || {
-            let digest = disk::digest(&path, |_| match stopped.load(Ordering::Relaxed) {
-                true => ControlFlow::Break(()),
-                false => ControlFlow::Continue(()),
+            let digest = disk::digest(&path, |_| {
+                if stopped.load(Ordering::Relaxed) {
+                    ControlFlow::Break(())
+                } else {
+                    ControlFlow::Continue(())
+                }
             });
             let _ = sender.send(digest.ok().map(|digest| digest.to_string()));
         };

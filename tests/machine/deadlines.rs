@@ -3,7 +3,9 @@
 
 use std::time::Duration;
 
-use bootgate::machine::{Armed, DeadlineKind, Effect, Event, Machine, Mark, ProbeClass, Record, StopSignal};
+use bootgate::machine::{
+    Armed, Class, DeadlineKind, Effect, Event, GuestStatus, Machine, Mark, ProbeClass, Record, StopSignal,
+};
 use bootgate::plan::{FailurePolicy, Plan};
 
 use crate::plans;
@@ -137,6 +139,20 @@ fn rows() -> Vec<Row> {
             plans::boot_only(),
             vec![(5_000, qmp_lost())],
         ),
+        row(
+            Kind::IoCause,
+            2_000,
+            "deadline-io-cause",
+            plans::boot_only(),
+            vec![(5_000, Event::StatusObserved(GuestStatus::IoError))],
+        ),
+        row(
+            Kind::LastWords,
+            1_000,
+            "stop-guest",
+            plans::boot_only(),
+            vec![(5_000, seen(Mark::Rule(crate::words::rule(Class::Failed, true))))],
+        ),
         row(Kind::Stop, 3_000, "deadline-stop", plans::boot_only(), panic()).habits(|h| h.stops = None),
         row(Kind::Capture, 10_000, "deadline-capture", plans::boot_only(), panic()).habits(|h| h.captures = false),
         row(Kind::Hold, 1_800_000, "deadline-hold", held, panic()),
@@ -149,6 +165,8 @@ fn transition_at(machine: &Machine, at: std::time::Instant) -> Option<&'static s
     let effects = machine.clone().expire(at);
     effects.iter().find_map(|effect| match effect {
         Effect::Record(Record::Transition { event, .. }) => Some(*event),
+        // The one deadline that changes no state: the guest has had its last words.
+        Effect::StopGuest => Some("stop-guest"),
         _ => None,
     })
 }
@@ -184,6 +202,10 @@ fn every_deadline_warns_once_before_it_passes() {
     for row in rows() {
         let (mut world, armed) = row.armed(100);
         let kind = row.kind;
+        if !kind.warns() {
+            assert_eq!(armed.warn_at, None, "{kind:?}");
+            continue;
+        }
         let part = if kind == DeadlineKind::Stage {
             (360, 600)
         } else {

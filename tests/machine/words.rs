@@ -24,6 +24,7 @@ pub(crate) fn stable() -> Event {
     Event::SshBecameStable(SshStability {
         logins: 3,
         window: Duration::from_secs(2),
+        uuid_proved: true,
     })
 }
 

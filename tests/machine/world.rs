@@ -180,7 +180,7 @@ impl World {
             }
             Effect::EndQemu(mode) if self.habits.ends => Event::QemuEnded(match (self.alive, mode) {
                 (false, _) => ProcessEnd::NeverStarted,
-                (true, EndMode::Ladder) => ProcessEnd::Exited { code: 0 },
+                (true, EndMode::Ladder | EndMode::Quick) => ProcessEnd::Exited { code: 0 },
                 (true, EndMode::Kill) => crate::words::killed(),
             }),
             Effect::CheckRelease if self.habits.releases => Event::ImagesReleased,
