@@ -1,4 +1,6 @@
 #![doc = include_str!("ARCHITECTURE.md")]
+// These macros panic when the reader has gone away; `cli::say` and `cli::print` do not.
+#![warn(clippy::print_stdout, clippy::print_stderr)]
 
 pub mod cli;
 pub mod driver;

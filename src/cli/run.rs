@@ -109,7 +109,7 @@ pub(super) fn run_plan(plan: Plan, runs: &Path, json: bool, quiet: bool) -> Exit
         json,
         quiet,
     };
-    let code = runtime.block_on(made.to_end(resolved.secrets, &mut signals));
+    let code = runtime.block_on(made.run_to_end(resolved.secrets, &mut signals));
     // Nothing of a finished run is worth waiting for.
     runtime.shutdown_timeout(Duration::from_millis(100));
     ExitCode::from(code)
@@ -136,7 +136,7 @@ struct Made {
 }
 
 impl Made {
-    async fn to_end(self, secrets: Secrets, signals: &mut StopSignals) -> u8 {
+    async fn run_to_end(self, secrets: Secrets, signals: &mut StopSignals) -> u8 {
         let printer = Printer::start();
         let digest = ImageDigest::start(&self.plan);
         let (code, answer, cancelled) = match self.drive(secrets, signals, &printer).await {

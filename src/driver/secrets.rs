@@ -22,10 +22,15 @@ impl Secrets {
     /// Reads every secret that the plan names. Gives all mistakes at once.
     pub fn read(plan: &Plan) -> Result<Self, Vec<String>> {
         let mut secrets = Self::default();
-        let mut mistakes = Vec::new();
+        let mut mistakes: Vec<(String, Vec<&str>)> = Vec::new();
+        // Stages mostly share a login, and a mistake in it is one mistake.
+        let mut add = |mistake: String, stage| match mistakes.iter_mut().find(|(known, _)| *known == mistake) {
+            Some((_, stages)) => stages.push(stage),
+            None => mistakes.push((mistake, vec![stage])),
+        };
         for (index, stage) in plan.stages.iter().enumerate() {
             let login = secrets.login(plan, index).unwrap_or_else(|mistake| {
-                mistakes.push(format!("stage `{}`: {mistake}", stage.name));
+                add(mistake, &stage.name);
                 None
             });
             secrets.logins.push(login);
@@ -36,15 +41,14 @@ impl Secrets {
                 _ => Ok(None),
             };
             secrets.answers.push(answer.unwrap_or_else(|mistake| {
-                mistakes.push(format!("stage `{}`: the answer to the prompt {mistake}", stage.name));
+                add(format!("the answer to the prompt {mistake}"), &stage.name);
                 None
             }));
         }
-        mistakes.dedup();
         if mistakes.is_empty() {
             Ok(secrets)
         } else {
-            Err(mistakes)
+            Err(mistakes.iter().map(told).collect())
         }
     }
 
@@ -99,6 +103,12 @@ impl Secrets {
     pub(super) fn redactor(&self) -> Redactor {
         Redactor::new(self.all.iter())
     }
+}
+
+/// A mistake with the stages that it is about.
+fn told((mistake, stages): &(String, Vec<&str>)) -> String {
+    let noun = if stages.len() == 1 { "stage" } else { "stages" };
+    format!("{noun} `{}`: {mistake}", stages.join("`, `"))
 }
 
 fn read(path: &Path, whole: bool) -> Result<String, String> {

@@ -95,20 +95,23 @@ pub(super) fn render(findings: &[Finding]) -> String {
 }
 
 fn summary(findings: &[Finding]) -> String {
-    let count = |level, one: &str| {
+    let count = |level, noun: &str| {
         let count = findings.iter().filter(|finding| finding.level == level).count();
-        let plural = if count == 1 { "" } else { "s" };
-        format!("{count} {one}{plural}")
+        counted(count, noun)
     };
     let warnings = count(Level::Warn, "warning");
     if any_fails(findings) {
-        format!(
-            "not ready: {}, {warnings}; mend the failures first",
-            count(Level::Fail, "failure")
-        )
+        let failures = count(Level::Fail, "failure");
+        format!("not ready: {failures}, {warnings}; mend the failures first")
     } else {
         format!("ready: no failures, {warnings}")
     }
+}
+
+/// A number of things: `1 stage`, `2 stages`.
+pub(super) fn counted(count: usize, noun: &str) -> String {
+    let plural = if count == 1 { "" } else { "s" };
+    format!("{count} {noun}{plural}")
 }
 
 /// The findings for a program.

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use crate::units::{ByteSize, KIB};
 
-use super::finding::Finding;
+use super::finding::{Finding, counted};
 use super::needs::Needs;
 
 /// The host as it is now.
@@ -66,8 +66,7 @@ fn memory_limit() -> Option<ByteSize> {
 
 fn processors(host: Option<usize>, needed: u32) -> Finding {
     let id = "cpus";
-    let noun = if needed == 1 { "CPU" } else { "CPUs" };
-    let machine = format!("the largest machine has {needed} {noun}");
+    let machine = format!("the largest machine has {}", counted(needed as usize, "CPU"));
     match host {
         None => Finding::warn(
             id,

@@ -6,7 +6,7 @@ use crate::driver;
 use crate::plan::{Accelerator, Arch, DiskFormat, Firmware, ImageSource, Plan};
 use crate::units::{ByteSize, GIB};
 
-use super::finding::Finding;
+use super::finding::{Finding, counted};
 
 /// What is asked of the host.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -71,8 +71,9 @@ impl Needs {
 
 /// The gate itself, and the files and secrets that it names.
 pub(super) fn gate(plan: &Plan) -> Vec<Finding> {
-    let (stages, machines) = (plan.stages.len(), driver::machines(plan).count());
-    let gate = format!("{}: {stages} stages on {machines} machines", plan.gate);
+    let stages = counted(plan.stages.len(), "stage");
+    let machines = counted(driver::machines(plan).count(), "machine");
+    let gate = format!("{}: {stages} on {machines}", plan.gate);
     let mut findings = vec![Finding::ok("gate", gate)];
     match driver::resolve(plan) {
         Ok(_) => findings.push(Finding::ok(
