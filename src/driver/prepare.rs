@@ -11,8 +11,9 @@ use tokio::sync::{OnceCell, mpsc};
 
 use crate::evidence::{RunDir, TranscriptLog};
 use crate::machine::{BootFrom, Cause};
-use crate::plan::Plan;
-use crate::qemu::argv;
+use crate::plan::{DiskFormat, Plan};
+use crate::qemu::argv::{self, BootSpec, DiskSpec, FirmwareSpec, MachineSpec};
+use crate::qemu::disk;
 use crate::qemu::process::{InheritedSocket, Running, SpawnRequest, Spawner};
 use crate::qmp::{Direction, Qmp, QmpError, QmpNotice, RunState, Transcript};
 use crate::serial::raw_log::{LogLayout, RawLog, SERIAL_LOG_HEAD_BYTES, SERIAL_LOG_TAIL_BYTES};
@@ -76,6 +77,7 @@ impl Workshop {
             firmware: firmware.as_ref().map(|socket| socket.child.number()),
         };
         let spec = machine_spec(&self.plan, (stage, boot), &host.parts, &self.place(), sockets);
+        check_boot_code(&spec)?;
         let arguments = argv::build(&spec).map_err(|e| PrepareError::new(Cause::QemuWillNotStart, e))?;
         self.write_argv(number, &host.parts.qemu.binary, &arguments)
             .map_err(|e| PrepareError::new(Cause::HostTooSmall, e))?;
@@ -177,6 +179,23 @@ impl Workshop {
             started: self.started,
         }
     }
+}
+
+/// A BIOS that is given an empty boot sector says nothing, so it is not even asked. QEMU alone can look into a qcow2 file,
+/// and UEFI names what it misses by itself.
+fn check_boot_code(spec: &MachineSpec) -> Result<(), PrepareError> {
+    if spec.boot != BootSpec::TargetDisk || spec.firmware != FirmwareSpec::Bios {
+        return Ok(());
+    }
+    let raw = |disk: &&DiskSpec| disk.target && disk.format == DiskFormat::Raw;
+    for disk in spec.disks.iter().filter(raw) {
+        let found = disk::has_boot_code(&disk.path).map_err(|e| PrepareError::new(Cause::HostIoError, e))?;
+        if !found {
+            let detail = format!("the boot code of disk `{}` is empty (440 bytes of zero)", disk.name);
+            return Err(PrepareError::new(Cause::NoBootLoader, detail));
+        }
+    }
+    Ok(())
 }
 
 fn log_name(stem: &str, number: u64) -> String {
