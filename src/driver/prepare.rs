@@ -11,8 +11,9 @@ use tokio::sync::{OnceCell, mpsc};
 
 use crate::evidence::{RunDir, TranscriptLog};
 use crate::machine::{BootFrom, Cause};
-use crate::plan::Plan;
-use crate::qemu::argv;
+use crate::plan::{DiskFormat, Plan};
+use crate::qemu::argv::{self, BootSpec, DiskSpec, FirmwareSpec, MachineSpec};
+use crate::qemu::disk;
 use crate::qemu::process::{InheritedSocket, Running, SpawnRequest, Spawner};
 use crate::qmp::{Direction, Qmp, QmpError, QmpNotice, RunState, Transcript};
 use crate::serial::raw_log::{LogLayout, RawLog, SERIAL_LOG_HEAD_BYTES, SERIAL_LOG_TAIL_BYTES};
@@ -26,6 +27,8 @@ use super::watch;
 
 /// How long QEMU may take to answer on QMP.
 const GREETING_WITHIN: Duration = Duration::from_secs(30);
+/// How long QEMU may take to exit after its end of QMP is gone.
+const EXIT_AFTER_LOSS_WITHIN: Duration = Duration::from_secs(2);
 /// How long a short QMP command may take while the guest is not running yet.
 const COMMAND_WITHIN: Duration = Duration::from_secs(10);
 /// How much of QEMU's complaint is quoted, in characters.
@@ -74,6 +77,7 @@ impl Workshop {
             firmware: firmware.as_ref().map(|socket| socket.child.number()),
         };
         let spec = machine_spec(&self.plan, (stage, boot), &host.parts, &self.place(), sockets);
+        check_boot_code(&spec)?;
         let arguments = argv::build(&spec).map_err(|e| PrepareError::new(Cause::QemuWillNotStart, e))?;
         self.write_argv(number, &host.parts.qemu.binary, &arguments)
             .map_err(|e| PrepareError::new(Cause::HostTooSmall, e))?;
@@ -177,6 +181,23 @@ impl Workshop {
     }
 }
 
+/// A BIOS that is given an empty boot sector says nothing, so it is not even asked. QEMU alone can look into a qcow2 file,
+/// and UEFI names what it misses by itself.
+fn check_boot_code(spec: &MachineSpec) -> Result<(), PrepareError> {
+    if spec.boot != BootSpec::TargetDisk || spec.firmware != FirmwareSpec::Bios {
+        return Ok(());
+    }
+    let raw = |disk: &&DiskSpec| disk.target && disk.format == DiskFormat::Raw;
+    for disk in spec.disks.iter().filter(raw) {
+        let found = disk::has_boot_code(&disk.path).map_err(|e| PrepareError::new(Cause::HostIoError, e))?;
+        if !found {
+            let detail = format!("the boot code of disk `{}` is empty (440 bytes of zero)", disk.name);
+            return Err(PrepareError::new(Cause::NoBootLoader, detail));
+        }
+    }
+    Ok(())
+}
+
 fn log_name(stem: &str, number: u64) -> String {
     if number == 1 {
         format!("{stem}.log")
@@ -191,16 +212,16 @@ async fn greeted(qmp: &Qmp, notices: &mut mpsc::Receiver<QmpNotice>, running: &R
     let ready = async {
         while let Some(notice) = notices.recv().await {
             match notice {
-                QmpNotice::Ready { .. } => return true,
-                QmpNotice::Lost(_) => return false,
+                QmpNotice::Ready { .. } => return Ok(()),
+                QmpNotice::Lost(loss) => return Err(loss.to_string()),
                 QmpNotice::Event(_) | QmpNotice::Note(_) => {}
             }
         }
-        false
+        Err("the connection was given up".to_owned())
     };
     match tokio::time::timeout(GREETING_WITHIN, ready).await {
-        Ok(true) => {}
-        Ok(false) => return Err(ended(running).await),
+        Ok(Ok(())) => {}
+        Ok(Err(loss)) => return Err(ended(running, loss).await),
         Err(_) => return Err(PrepareError::new(Cause::QemuUnresponsive, "no QMP greeting came")),
     }
     match qmp.query_status(COMMAND_WITHIN).await {
@@ -209,13 +230,16 @@ async fn greeted(qmp: &Qmp, notices: &mut mpsc::Receiver<QmpNotice>, running: &R
             let detail = format!("the guest was to wait for its first instruction, but it is in state {other:?}");
             Err(PrepareError::new(Cause::QemuWillNotStart, detail))
         }
-        Err(QmpError::Lost(_)) => Err(ended(running).await),
+        Err(QmpError::Lost(loss)) => Err(ended(running, loss.to_string()).await),
         Err(error) => Err(PrepareError::new(Cause::QemuUnresponsive, error)),
     }
 }
 
-async fn ended(running: &Running) -> PrepareError {
-    let report = running.wait().await;
+/// Mostly QEMU has ended when QMP is lost, and how it ended says more than the loss.
+async fn ended(running: &Running, loss: String) -> PrepareError {
+    let Ok(report) = tokio::time::timeout(EXIT_AFTER_LOSS_WITHIN, running.wait()).await else {
+        return PrepareError::new(Cause::QmpLost, loss);
+    };
     let complaint = terminal_line(report.stderr_tail.as_bytes(), COMPLAINT_CHARS_MAX);
     PrepareError::new(
         Cause::QemuWillNotStart,

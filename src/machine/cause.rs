@@ -113,6 +113,9 @@ causes! {
     ForbiddenLine: "forbidden-line", Failed,
         "A line appeared that the gate file forbids.",
         "Read the lines around it.";
+    NoBootLoader: "no-boot-loader", Failed,
+        "The installed disk has no boot loader for a BIOS.",
+        "Check that the installer writes one to the disk's first sector, or boot with `firmware = \"uefi\"`.";
     InstalledSilent: "installed-silent", Failed,
         "The installed disk was started and no kernel wrote to the console.",
         "Check the installed boot loader, and that the installed kernel has `console=ttyS0`.";

@@ -62,7 +62,7 @@ rows! {
             exit: 4,
             cause: "qemu-killed",
             event: "qemu-ended",
-            within: seconds(1),
+            within: Some(seconds(1)),
             ..BOOT.expect
         },
         ..BOOT
@@ -75,7 +75,7 @@ rows! {
             exit: 4,
             cause: "qemu-stopped",
             event: "qmp-silent",
-            within: seconds(10),
+            within: Some(seconds(10)),
             ..BOOT.expect
         },
         ..BOOT
@@ -102,7 +102,7 @@ rows! {
             cause: "ssh-not-listening",
             place: ("boot-live", "MarkerSeen"),
             event: "deadline-ssh-appear",
-            within: seconds(7),
+            within: Some(seconds(7)),
         },
         ..BOOT
     }, |_| {};
@@ -120,7 +120,7 @@ rows! {
             cause: "ssh-flapping",
             place: ("boot-live", "MarkerSeen"),
             event: "deadline-ssh-stable",
-            within: seconds(20),
+            within: Some(seconds(20)),
             ..BOOT.expect
         },
         ..BOOT

@@ -34,7 +34,7 @@ rows! {
             cause: "command-silent",
             place: ("install", "Installing"),
             event: "deadline-no-progress",
-            within: seconds(6),
+            within: Some(seconds(6)),
             ..INSTALL.expect
         },
         ..INSTALL

@@ -11,7 +11,9 @@ mod run;
 mod tiny;
 
 mod boot;
+mod host;
 mod install;
+mod installed;
 mod row;
 
 /// One test for each row, under the row's name: `name => row` or `name => row, |run| { more }`.

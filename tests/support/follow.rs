@@ -1,4 +1,5 @@
 //! Follows a run from outside by what it writes, woken by inotify and not by a clock.
+#![allow(dead_code, reason = "each test binary uses its part")]
 
 use std::collections::{BTreeMap, VecDeque};
 use std::fs::File;

@@ -1,4 +1,7 @@
 //! Gate files for the tiny guest: the demo's gate, changed key by key.
+#![allow(dead_code, reason = "each test binary uses its part")]
+
+use std::path::{Path, PathBuf};
 
 use toml::{Table, Value};
 
@@ -17,14 +20,21 @@ pub(crate) enum Boots {
 
 /// A gate file in the making.
 #[derive(Debug, Clone)]
-pub(crate) struct GateFile(Table);
+pub(crate) struct GateFile {
+    keys: Table,
+    /// Files that lie beside it: name and content.
+    files: Vec<(String, String)>,
+}
 
 impl GateFile {
     /// The demo's gate on the tiny guest, for TCG and with the deadlines as they stand.
     pub(crate) fn new(boots: Boots) -> Self {
         let demo = repository().join("fixtures/gates/tiny-install.toml");
         let demo = std::fs::read_to_string(demo).unwrap();
-        let mut gate = Self(demo.parse().unwrap());
+        let mut gate = Self {
+            keys: demo.parse().unwrap(),
+            files: Vec::new(),
+        };
         gate.set("timeout-scale", "1.0");
         gate.set("machine.accelerator", "'tcg'");
         gate.set("machine.cpus", "1");
@@ -52,9 +62,9 @@ impl GateFile {
 
     /// Keeps only the first stages.
     pub(crate) fn truncate(&mut self, stages: usize) {
-        self.0["stage"].as_array_mut().unwrap().truncate(stages);
+        self.keys["stage"].as_array_mut().unwrap().truncate(stages);
         if stages == 1 {
-            self.0.remove("disk");
+            self.keys.remove("disk");
         }
     }
 
@@ -67,7 +77,7 @@ impl GateFile {
     /// Sets a key to a value. A number in the key is a place in an array; the place behind the last one adds a table.
     pub(crate) fn put(&mut self, key: &str, value: Value) {
         let (tables, name) = key.rsplit_once('.').unwrap_or(("", key));
-        let mut table = &mut self.0;
+        let mut table = &mut self.keys;
         let mut parts = tables.split('.').filter(|part| !part.is_empty()).peekable();
         while let Some(part) = parts.next() {
             let mut below = table.entry(part).or_insert_with(|| Table::new().into());
@@ -84,8 +94,18 @@ impl GateFile {
         table.insert(name.to_owned(), value);
     }
 
-    /// The file's text.
-    pub(crate) fn text(&self) -> String {
-        self.0.to_string()
+    /// Lays a file beside the gate file.
+    pub(crate) fn file(&mut self, name: &str, content: &str) {
+        self.files.push((name.to_owned(), content.to_owned()));
+    }
+
+    /// Writes it, and what lies beside it, into a folder; gives its path.
+    pub(crate) fn write(&self, folder: &Path) -> PathBuf {
+        for (name, content) in &self.files {
+            std::fs::write(folder.join(name), content).unwrap();
+        }
+        let path = folder.join("gate.toml");
+        std::fs::write(&path, self.keys.to_string()).unwrap();
+        path
     }
 }

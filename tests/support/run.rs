@@ -1,4 +1,5 @@
 //! Runs the program on a gate file, follows it, and reads what it left.
+#![allow(dead_code, reason = "each test binary uses its part")]
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
@@ -77,10 +78,13 @@ pub(crate) fn start(gate: &GateFile) -> Running {
 
 /// The command line of a run whose gate file lies in `folder` and whose evidence goes to `runs`.
 pub(crate) fn program(gate: &GateFile, folder: &Path, runs: &Path) -> Command {
-    let file = folder.join("gate.toml");
-    std::fs::write(&file, gate.text()).unwrap();
     let mut command = Command::new(env!("CARGO_BIN_EXE_bootgate"));
-    command.arg("run").arg(file).arg("--runs").arg(runs).arg("--json");
+    command
+        .arg("run")
+        .arg(gate.write(folder))
+        .arg("--runs")
+        .arg(runs)
+        .arg("--json");
     command
 }
 
@@ -112,9 +116,7 @@ impl Running {
         let output = self.ended.take().unwrap().join().unwrap();
         let path = self.follow.run().expect("there is a run directory").to_owned();
         let folder = std::mem::replace(&mut self.folder, tempfile::tempdir().unwrap());
-        let trace = std::mem::take(&mut self.trace);
-        let faults = std::mem::take(&mut self.faults);
-        Run::read(path, &output, trace, faults, folder)
+        Run::read(&path, &output, std::mem::take(&mut self.faults), folder)
     }
 
     fn next(&mut self) -> Seen {
@@ -139,10 +141,14 @@ impl Drop for Running {
 }
 
 impl Run {
-    fn read(path: PathBuf, output: &Output, trace: Vec<Value>, faults: Vec<Fault>, folder: TempDir) -> Self {
+    /// Reads the run in `path`, which lies in `folder`.
+    pub(crate) fn read(path: &Path, output: &Output, faults: Vec<Fault>, folder: TempDir) -> Self {
         let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
+        let path = path.canonicalize().unwrap_or_else(|error| panic!("{error}: {stderr}"));
         let result = std::fs::read(path.join("result.json")).unwrap_or_else(|error| panic!("{error}: {stderr}"));
         let result: Value = serde_json::from_slice(&result).unwrap();
+        let trace = std::fs::read_to_string(path.join("trace.jsonl")).unwrap();
+        let trace = trace.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
         let printed: Value = serde_json::from_slice(&output.stdout).unwrap();
         assert_eq!(printed, result, "what is printed is what is kept");
         Self {
@@ -206,6 +212,33 @@ impl Run {
         self.verdict_at().duration_since(since).unwrap_or_default()
     }
 
+    /// When the verdict was decided, on the run's clock.
+    pub(crate) fn verdict_at_us(&self) -> u64 {
+        self.records("verdict").next().unwrap()["t_us"].as_u64().unwrap()
+    }
+
+    /// When QEMU told of an event first, on the run's clock.
+    pub(crate) fn qmp_event_at_us(&self, name: &str) -> u64 {
+        let transcript = String::from_utf8(self.read_file("qmp.jsonl")).unwrap();
+        let told = format!(r#"\"event\": \"{name}\""#);
+        let line = transcript.lines().find(|line| line.contains(&told));
+        let line: Value = serde_json::from_str(line.unwrap_or_else(|| panic!("no {name}: {transcript}"))).unwrap();
+        line["t_us"].as_u64().unwrap()
+    }
+
+    /// One line a row, to be collected as the table of figures.
+    pub(crate) fn report(&self, row: &str, took: Option<Duration>) {
+        let verdict = &self.result["verdict"];
+        let figures = serde_json::json!({
+            "row": row,
+            "class": verdict["class"],
+            "cause": verdict["cause"],
+            "fault_to_verdict_ms": took.map(|took| took.as_millis().to_string()),
+            "run_ms": self.result["took_ms"],
+        });
+        println!("{figures}");
+    }
+
     /// A file of the evidence.
     pub(crate) fn read_file(&self, name: &str) -> Vec<u8> {
         let path = self.path.join(name);
@@ -223,10 +256,7 @@ impl Run {
             manifest.missing
         );
         assert_eq!(self.result["trace_records_lost"], 0);
-        assert_eq!(
-            self.exit_code,
-            self.result["verdict"]["exit_code"].as_i64().unwrap() as i32
-        );
+        assert_eq!(self.result["verdict"]["exit_code"], self.exit_code);
         private(&self.path);
         let verdicts: Vec<_> = self.records("verdict").collect();
         assert_eq!(verdicts.len(), 1, "{}", self.story());
@@ -276,7 +306,8 @@ fn private(path: &Path) {
 }
 
 fn story(trace: &[Value]) -> String {
-    trace.iter().map(|record| format!("{record}\n")).collect()
+    let records: Vec<_> = trace.iter().map(Value::to_string).collect();
+    records.join("\n")
 }
 
 impl Drop for Run {

@@ -1,10 +1,12 @@
 //! Disk images: made for a run, released by QEMU, identified by their digest.
 
+mod boot_sector;
 mod create;
 mod digest;
 mod lock;
 mod space;
 
+pub use boot_sector::has_boot_code;
 pub use create::{DiskError, create, create_overlay, qemu_img_for, remove};
 pub use digest::{Digest, Progress, digest};
 pub use lock::is_released;

@@ -1,0 +1,87 @@
+//! Faults of the host.
+
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+use std::process::Command;
+use std::time::Duration;
+
+use crate::gate::{Boots, GateFile};
+use crate::row::{Expect, seconds};
+use crate::run::{Run, program};
+
+/// What begins a command that has mounts of its own: as root, as a user who may, or as one who may become root.
+const OWN_MOUNTS: [&[&str]; 3] = [
+    &["unshare", "--mount"],
+    &["unshare", "--user", "--map-root-user", "--mount"],
+    &["sudo", "--non-interactive", "unshare", "--mount"],
+];
+
+/// Runs the rest of the arguments with the folder `$1` on a small file system of its own, and copies what it then holds
+/// to the folder `$2`, since nobody else can see it.
+const ON_A_SMALL_DISK: &str = r#"
+runs=$1 kept=$2
+shift 2
+mount -t tmpfs -o size=96M,mode=0700 tmpfs "$runs"
+code=0
+"$@" || code=$?
+cp -a --sparse=always "$runs/." "$kept"
+chown -R --reference="$kept/.." "$kept"
+exit "$code"
+"#;
+
+/// Writes more than the small disk has, but not more than the guest's disk.
+const INSTALLER: &str = "tr '\\0' x </dev/zero | dd of=/dev/vda bs=1M count=256 iflag=fullblock; echo written";
+
+#[test]
+fn host_disk_full() {
+    let mut gate = GateFile::new(Boots::Kernel);
+    gate.put("gate", "host-disk-full".into());
+    gate.truncate(2);
+    gate.put("stage.1.command", INSTALLER.into());
+    gate.set("stage.1.pass", "['written']");
+    let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+    let (runs, kept) = (folder.path().join("small"), folder.path().join("runs"));
+    for path in [&runs, &kept] {
+        std::fs::create_dir(path).unwrap();
+        std::fs::set_permissions(path, Permissions::from_mode(0o700)).unwrap();
+    }
+    let bootgate = program(&gate, folder.path(), &runs);
+    let mut command = with_own_mounts(folder.path());
+    command
+        .args(["sh", "-euc", ON_A_SMALL_DISK, "sh"])
+        .arg(&runs)
+        .arg(&kept);
+    command.arg(bootgate.get_program()).args(bootgate.get_args());
+    let output = command.output().unwrap();
+    let run = Run::read(&kept.join("last"), &output, Vec::new(), folder);
+
+    let took = run.verdict_at_us() - run.qmp_event_at_us("BLOCK_IO_ERROR");
+    let took = Duration::from_micros(took);
+    run.report("host_disk_full", Some(took));
+    let expect = Expect {
+        class: "infrastructure",
+        exit: 4,
+        cause: "host-disk-full",
+        place: ("install", "Installing"),
+        event: "block-io-failed",
+        within: Some(seconds(2)),
+    };
+    expect.check(&run, Some(took));
+}
+
+fn with_own_mounts(folder: &Path) -> Command {
+    let can_mount = |words: &&&[&str]| {
+        let mut command = Command::new(words[0]);
+        command
+            .args(&words[1..])
+            .args(["mount", "-t", "tmpfs", "tmpfs"])
+            .arg(folder);
+        command.output().is_ok_and(|output| output.status.success())
+    };
+    let words = OWN_MOUNTS.iter().find(can_mount);
+    let words = words.expect("a small file system can be mounted: run as root, or allow user namespaces or sudo");
+    let mut command = Command::new(words[0]);
+    command.args(&words[1..]);
+    command
+}

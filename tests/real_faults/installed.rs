@@ -1,0 +1,60 @@
+//! Faults of the installed system, found when it boots from its own disk.
+
+use crate::row::{BOOT, Expect, Row, seconds};
+use crate::rows;
+
+/// The whole gate; it fails when the installed disk boots.
+const INSTALLED: Row = Row {
+    stages: 3,
+    gate: &[("stage.2.login-settle", "'4s'")],
+    expect: Expect {
+        place: ("installed", "BootingDisk"),
+        event: "console-rule",
+        within: None,
+        ..BOOT.expect
+    },
+    ..BOOT
+};
+
+rows! {
+    no_boot_loader_for_bios => Row {
+        faults: "fault:no-bootloader",
+        expect: Expect {
+            cause: "no-boot-loader",
+            place: ("installed", "Preparing"),
+            event: "preparation-failed",
+            ..INSTALLED.expect
+        },
+        ..INSTALLED
+    }, |_| {};
+
+    no_boot_loader_for_uefi => Row {
+        faults: "fault:no-bootloader",
+        gate: &[("machine.firmware", "'uefi'")],
+        expect: Expect { cause: "no-boot-device", ..INSTALLED.expect },
+        ..INSTALLED
+    }, |_| {};
+
+    stopped_at_a_login_prompt => Row {
+        faults: "fault:installed-login-only",
+        expect: Expect {
+            cause: "stopped-at-login-prompt",
+            place: ("installed", "Verifying"),
+            event: "deadline-login-settle",
+            within: Some(seconds(7)),
+            ..INSTALLED.expect
+        },
+        ..INSTALLED
+    }, |_| {};
+
+    installed_kernel_panic => Row {
+        faults: "fault:installed-panic",
+        expect: Expect {
+            cause: "kernel-panic",
+            place: ("installed", "Verifying"),
+            within: Some(seconds(2)),
+            ..INSTALLED.expect
+        },
+        ..INSTALLED
+    }, |_| {};
+}
