@@ -225,12 +225,9 @@ impl Driver<'_> {
         );
         line.insert("wall".to_owned(), jiff::Timestamp::now().to_string().into());
         line.extend(trace::record_json(&self.plan, record, &self.redactor));
-        let durability = match record {
-            Record::Note { .. } | Record::DeadlineNear { .. } => Durability::Process,
-            _ => Durability::Host,
-        };
+        // Written, not flushed to the medium: a killed bootgate loses nothing, and a slow disk can't hold up the machine.
         // A trace that can't be written is counted by the journal and told in the result; the run goes on.
-        if let Err(error) = self.trace.append(&line, durability) {
+        if let Err(error) = self.trace.append(&line, Durability::Process) {
             tracing::warn!(%error, "a trace record was lost");
         }
         self.observer.record(at, record);

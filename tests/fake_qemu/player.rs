@@ -189,6 +189,14 @@ impl Player {
                     .stdout(Stdio::null());
                 self.keeper = Some(cat.spawn().expect("cat is everywhere"));
             }
+            Act::WriteBootSector => {
+                let mut sector = [0x90; 512];
+                sector[510..].copy_from_slice(&[0x55, 0xaa]);
+                // Started in the run directory, beside the disks.
+                let disk = OpenOptions::new().write(true).open("disks/target.raw");
+                disk.and_then(|mut disk| disk.write_all(&sector))
+                    .expect("the disk is there");
+            }
             Act::Greet => {
                 self.story.greeting = None;
                 self.greet();

@@ -11,6 +11,7 @@ pub(crate) fn live() -> Vec<Beat> {
         says(20, "[    0.000000] Linux version 6.1.0 (fake)"),
         says(30, "Welcome to Fake"),
         says(60, "LIVE-READY"),
+        on("system_powerdown", 0, Act::WriteBootSector),
     ]
 }
 

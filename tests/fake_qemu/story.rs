@@ -56,6 +56,8 @@ pub(crate) enum Act {
     Complain(String),
     /// Leaves a process behind that keeps both sockets open until bootgate closes its ends.
     LeaveKeeper,
+    /// Writes a boot sector to the target disk, as an installer does.
+    WriteBootSector,
     /// Says a greeting now, whatever happens before it.
     Greet,
 }

@@ -237,6 +237,16 @@ async fn a_server_that_can_not_be_used_says_why() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn a_disk_without_boot_loader_is_not_waited_for() {
+    let behind = Behind::new(|_| {}).await;
+    let mut story = Story::new(live());
+    story.beats.retain(|beat| !matches!(beat.act, Act::WriteBootSector));
+    let stages = [LOGIN, &install("echo installed"), INSTALLED];
+    let finished = run("no boot loader", &behind, &stages, vec![story]).await;
+    finished.comes_to("failed no-boot-loader Preparing 1");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn an_installed_system_with_the_live_host_key_fails() {
     let behind = Behind::new(|_| {}).await;
     let verified = format!("{INSTALLED}verify-ssh = true\n");

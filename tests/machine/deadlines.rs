@@ -1,7 +1,7 @@
 //! Every kind of deadline: it warns once, passes exactly at its limit, and is scaled and extended if the guest's speed
 //! decides it.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bootgate::machine::{
     Armed, Class, DeadlineKind, Effect, Event, GuestStatus, Machine, Mark, ProbeClass, Record, StopSignal,
@@ -13,6 +13,12 @@ use crate::words::{cancel, marker, probed, qmp_lost, seen, stable, stalled};
 use crate::world::{Habits, World};
 
 const MS: Duration = Duration::from_millis(1);
+
+/// A millisecond before a moment.
+fn before(at: Instant) -> Instant {
+    at.checked_sub(MS)
+        .expect("the origin is long after the start of the clock")
+}
 
 /// How a kind of deadline comes to be armed, and what must be true of it.
 struct Row {
@@ -73,7 +79,11 @@ impl Row {
     }
 }
 
+<<<<<<< HEAD
 #[allow(clippy::too_many_lines, reason = "a table of rows")]
+=======
+#[allow(clippy::too_many_lines, reason = "a table of one row a kind")]
+>>>>>>> fake
 fn rows() -> Vec<Row> {
     use DeadlineKind as Kind;
     let panic = || vec![(1_000, Event::GuestPanicked)];
@@ -167,7 +177,7 @@ fn before(moment: std::time::Instant) -> std::time::Instant {
 }
 
 /// The transition that time alone makes at a moment.
-fn transition_at(machine: &Machine, at: std::time::Instant) -> Option<&'static str> {
+fn transition_at(machine: &Machine, at: Instant) -> Option<&'static str> {
     let effects = machine.clone().expire(at);
     effects.iter().find_map(|effect| match effect {
         Effect::Record(Record::Transition { event, .. }) => Some(*event),

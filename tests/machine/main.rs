@@ -1,6 +1,7 @@
 //! The machine in virtual time: no process, no clock, no waiting. An instant is the origin plus some milliseconds.
 
 mod cancel;
+mod confirmation;
 mod deadlines;
 mod debounce;
 mod failures;
