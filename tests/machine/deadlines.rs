@@ -79,11 +79,7 @@ impl Row {
     }
 }
 
-<<<<<<< HEAD
-#[allow(clippy::too_many_lines, reason = "a table of rows")]
-=======
 #[allow(clippy::too_many_lines, reason = "a table of one row a kind")]
->>>>>>> fake
 fn rows() -> Vec<Row> {
     use DeadlineKind as Kind;
     let panic = || vec![(1_000, Event::GuestPanicked)];
@@ -169,11 +165,6 @@ fn rows() -> Vec<Row> {
         row(Kind::Hold, 1_800_000, "deadline-hold", held, panic()),
         row(Kind::Discard, 10_000, "deadline-discard", plans::boot_only(), panic()).habits(|h| h.ends = false),
     ]
-}
-
-/// A millisecond earlier.
-fn before(moment: std::time::Instant) -> std::time::Instant {
-    moment.checked_sub(MS).expect("a moment of the walk")
 }
 
 /// The transition that time alone makes at a moment.

@@ -10,19 +10,11 @@ use crate::words::{
     pass_line, probed, qmp_lost, rule, seen, shut_down, stable, status, unreachable,
 };
 
-<<<<<<< HEAD
-/// A state, a plan, and the events that lead there.
-type WayInto = (&'static str, Plan, Vec<(u64, Event)>);
-
-/// What leads into each state with a live guest, and when it is there, in milliseconds.
-fn ways_into() -> Vec<WayInto> {
-=======
 /// A state, a plan that has it, and the events that lead there.
 type Way = (&'static str, Plan, Vec<(u64, Event)>);
 
 /// What leads into each state with a live guest, and when it is there, in milliseconds.
 fn ways_into() -> Vec<Way> {
->>>>>>> fake
     let mut command = plans::gate();
     command.stages.truncate(2);
     let installed = plans::installed(false, false);
@@ -41,11 +33,7 @@ fn ways_into() -> Vec<Way> {
 }
 
 /// What ends any live guest, and `class cause` of it.
-<<<<<<< HEAD
-#[allow(clippy::too_many_lines, reason = "a table of cases")]
-=======
 #[allow(clippy::too_many_lines, reason = "a table of one row an ending")]
->>>>>>> fake
 fn endings() -> Vec<(&'static str, Vec<Event>, &'static str)> {
     let forbidden = seen(Mark::Forbidden("BUG:".to_owned()));
     let observed = |word| vec![status(word)];
