@@ -2,6 +2,8 @@
 
 mod cli_support;
 
+use std::sync::{Mutex, PoisonError};
+
 use std::path::Path;
 
 use bootgate::evidence::{Durability, RunDir};
@@ -63,8 +65,12 @@ fn tear(run: &RunDir) {
     std::fs::write(path, bytes).expect("a trace");
 }
 
+/// A child that another thread is just forking holds this process's lock of a run for a moment, until it executes.
+static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+
 #[test]
 fn a_finished_run_is_a_table() {
+    let _alone = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
     let runs = Runs::new();
     let run = runs.begin(1);
     write_trace(&run);
@@ -92,6 +98,7 @@ fn a_finished_run_is_a_table() {
 
 #[test]
 fn a_run_that_was_killed_is_shown_as_far_as_it_came() {
+    let _alone = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
     let runs = Runs::new();
     let run = runs.begin(1);
     write_trace(&run);
@@ -113,6 +120,7 @@ fn a_run_that_was_killed_is_shown_as_far_as_it_came() {
 
 #[test]
 fn a_run_that_is_not_there_is_told_with_what_there_is() {
+    let _alone = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
     let runs = Runs::new();
     let shown = |arguments: &[&str]| {
         let seen = runs.trace(arguments);

@@ -18,6 +18,7 @@ use crate::machine::{Class, Verdict};
 use crate::plan::{ImageSource, Plan};
 use crate::qemu::disk;
 use crate::report::{ResultInputs, junit, result_json, verdict_block};
+use crate::text::printable_json;
 use crate::units::MIB;
 
 use super::print::{Printer, Watcher};
@@ -226,7 +227,7 @@ impl Made {
             printer.tell(format_args!("warning: evidence is incomplete: {problem}"));
         }
         if *json {
-            format!("{result:#}\n")
+            printable_json(&result, true) + "\n"
         } else {
             verdict_block(plan, outcome, run.path())
         }

@@ -9,6 +9,7 @@ use clap::Args;
 use crate::evidence::{self, EvidenceError, JournalRead, RunRecord, RunState};
 use crate::machine::Verdict;
 use crate::report::trace_table;
+use crate::text::printable_json;
 
 use super::{args, say};
 
@@ -46,10 +47,9 @@ impl Trace {
             }
         };
         let text = if self.json {
-            journal
-                .records
-                .iter()
-                .fold(String::new(), |text, record| text + &format!("{record}\n"))
+            journal.records.iter().fold(String::new(), |text, record| {
+                text + &printable_json(record, false) + "\n"
+            })
         } else {
             let table = trace_table(&journal.records, self.notes);
             format!("run {}\n{table}", record.info.id)

@@ -16,7 +16,8 @@ use super::spec::HostParts;
 
 /// Free space in bytes below which no run is begun: evidence and a first write must fit.
 pub const FREE_BYTES_MIN: u64 = 64 * MIB;
-/// Guest-facing deadlines under TCG, in percent of what the gate file says: measured boots are four times slower.
+/// Guest-facing deadlines under TCG, in percent of what the gate file says. Chosen, not measured: TCG is several times slower
+/// than KVM, and a gate file may set its own `timeout-scale`.
 const TCG_SCALE_PERCENT: u32 = 400;
 
 /// What the run found on this host.

@@ -27,6 +27,8 @@ use super::watch;
 
 /// How long QEMU may take to answer on QMP.
 const GREETING_WITHIN: Duration = Duration::from_secs(30);
+/// How long QEMU may take to exit after its end of QMP is gone.
+const EXIT_AFTER_LOSS_WITHIN: Duration = Duration::from_secs(2);
 /// How long a short QMP command may take while the guest is not running yet.
 const COMMAND_WITHIN: Duration = Duration::from_secs(10);
 /// How much of QEMU's complaint is quoted, in characters.
@@ -210,16 +212,16 @@ async fn greeted(qmp: &Qmp, notices: &mut mpsc::Receiver<QmpNotice>, running: &R
     let ready = async {
         while let Some(notice) = notices.recv().await {
             match notice {
-                QmpNotice::Ready { .. } => return true,
-                QmpNotice::Lost(_) => return false,
+                QmpNotice::Ready { .. } => return Ok(()),
+                QmpNotice::Lost(loss) => return Err(loss.to_string()),
                 QmpNotice::Event(_) | QmpNotice::Note(_) => {}
             }
         }
-        false
+        Err("the connection was given up".to_owned())
     };
     match tokio::time::timeout(GREETING_WITHIN, ready).await {
-        Ok(true) => {}
-        Ok(false) => return Err(ended(running).await),
+        Ok(Ok(())) => {}
+        Ok(Err(loss)) => return Err(ended(running, loss).await),
         Err(_) => return Err(PrepareError::new(Cause::QemuUnresponsive, "no QMP greeting came")),
     }
     match qmp.query_status(COMMAND_WITHIN).await {
@@ -228,13 +230,16 @@ async fn greeted(qmp: &Qmp, notices: &mut mpsc::Receiver<QmpNotice>, running: &R
             let detail = format!("the guest was to wait for its first instruction, but it is in state {other:?}");
             Err(PrepareError::new(Cause::QemuWillNotStart, detail))
         }
-        Err(QmpError::Lost(_)) => Err(ended(running).await),
+        Err(QmpError::Lost(loss)) => Err(ended(running, loss.to_string()).await),
         Err(error) => Err(PrepareError::new(Cause::QemuUnresponsive, error)),
     }
 }
 
-async fn ended(running: &Running) -> PrepareError {
-    let report = running.wait().await;
+/// Mostly QEMU has ended when QMP is lost, and how it ended says more than the loss.
+async fn ended(running: &Running, loss: String) -> PrepareError {
+    let Ok(report) = tokio::time::timeout(EXIT_AFTER_LOSS_WITHIN, running.wait()).await else {
+        return PrepareError::new(Cause::QmpLost, loss);
+    };
     let complaint = terminal_line(report.stderr_tail.as_bytes(), COMPLAINT_CHARS_MAX);
     PrepareError::new(
         Cause::QemuWillNotStart,

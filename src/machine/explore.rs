@@ -104,23 +104,23 @@ fn configuration(machine: &Machine) -> Configuration {
     Configuration(format!("{common} {lost} {}", relevant_facts(machine)))
 }
 
-/// The facts that the handlers of a state look at. What a state ignores would only multiply the walk.
+/// The facts that the handlers of a state look at. What a state ignores would only multiply the walk; and since no handler
+/// looks at resets and logins together, a machine that has reset is walked without telling its logins apart.
 fn relevant_facts(machine: &Machine) -> String {
     let gate = machine.gate();
     let (boot, ssh, command) = (&gate.boot, &gate.boot.ssh, &gate.command);
     let resets = (boot.resets, boot.kernel_resets, boot.kernel_since_reset);
-    let logins = (
+    let logins = (boot.resets == 0).then_some((
         ssh.answered,
-        ssh.stable,
         ssh.flaps.min(1),
         ssh.last_logged_in,
         ssh.rejected_in_a_row,
         ssh.not_ssh_in_a_row,
-    );
+    ));
     let pending = boot.pending.is_some();
     match machine.state() {
         State::Booting => format!("{resets:?} {logins:?} {pending} {} {}", boot.spoke, boot.kernel_seen),
-        State::MarkerSeen => format!("{logins:?}"),
+        State::MarkerSeen => format!("{logins:?} {}", ssh.stable),
         State::SshStable => format!("{}", ssh.stable),
         State::Installing | State::Triaged => {
             let ended = command.ended.as_ref().map(|(exit, _)| exit);
@@ -139,8 +139,8 @@ fn relevant_facts(machine: &Machine) -> String {
         ),
         State::Unlocking => format!("{resets:?}"),
         State::Verifying => format!(
-            "{resets:?} {logins:?} {pending} {} {}",
-            boot.target_confirmed, boot.passphrase_asked
+            "{resets:?} {logins:?} {pending} {} {} {}",
+            ssh.stable, boot.target_confirmed, boot.passphrase_asked
         ),
         _ => String::new(),
     }

@@ -12,6 +12,8 @@ use crate::units::human_span;
 
 /// How much of a guest's line is quoted, in characters.
 const QUOTE_CHARS_MAX: usize = 160;
+/// How much of a sentence is shown, in characters.
+const SENTENCE_CHARS_MAX: usize = 2 * QUOTE_CHARS_MAX;
 
 /// The line for a record; `None` for a record that a person who watches need not see.
 pub fn record_line(plan: &Plan, at: Duration, record: &Record) -> Option<String> {
@@ -31,7 +33,7 @@ pub fn record_line(plan: &Plan, at: Duration, record: &Record) -> Option<String>
                 let _ = write!(text, ": {}", terminal_line(detail, QUOTE_CHARS_MAX));
             }
             if let Some(by) = confirmed_by {
-                let _ = write!(text, " ✓ {by}");
+                let _ = write!(text, " ✓ {}", terminal_line(by, QUOTE_CHARS_MAX));
             }
             if let Some(place) = evidence.as_ref().and_then(place) {
                 let _ = write!(text, "  [{place}]");
@@ -67,10 +69,15 @@ fn place(evidence: &EvidenceRef) -> Option<String> {
     if evidence.file.is_empty() {
         return None;
     }
+    let file = sentence(&evidence.file);
     Some(match evidence.offset_bytes {
-        Some(offset) => format!("{}@{offset}", evidence.file),
-        None => evidence.file.clone(),
+        Some(offset) => format!("{file}@{offset}"),
+        None => file,
     })
+}
+
+fn sentence(text: &str) -> String {
+    terminal_line(text, SENTENCE_CHARS_MAX)
 }
 
 /// The last words of a run: verdict, cause, where the evidence lies, what to type next.
@@ -84,9 +91,14 @@ pub fn verdict_block(plan: &Plan, outcome: &Outcome, run: &Path) -> String {
         human_span(outcome.took)
     );
     if verdict.class != Class::Passed {
-        let _ = writeln!(text, "Cause:   {}: {}", verdict.cause, verdict.title);
+        let _ = writeln!(
+            text,
+            "Cause:   {}: {}",
+            sentence(&verdict.cause),
+            sentence(&verdict.title)
+        );
         if !verdict.detail.is_empty() {
-            let _ = writeln!(text, "         {}", terminal_line(&verdict.detail, 2 * QUOTE_CHARS_MAX));
+            let _ = writeln!(text, "         {}", sentence(&verdict.detail));
         }
         let stage = &plan.stages[verdict.stage].name;
         let _ = writeln!(text, "Where:   stage {stage}, state {}", verdict.state.name());
@@ -99,7 +111,7 @@ pub fn verdict_block(plan: &Plan, outcome: &Outcome, run: &Path) -> String {
             }
         }
         if !verdict.remedy.is_empty() {
-            let _ = writeln!(text, "Mend:    {}", verdict.remedy);
+            let _ = writeln!(text, "Mend:    {}", sentence(&verdict.remedy));
         }
         if verdict.class != Class::Cancelled {
             let _ = writeln!(text, "         {}", verdict.class.meaning());
@@ -117,15 +129,15 @@ pub fn verdict_block(plan: &Plan, outcome: &Outcome, run: &Path) -> String {
             StageOutcome::Undecided => "?",
             StageOutcome::NotReached => "-",
         };
-        let _ = writeln!(
-            text,
+        let line = format!(
             "  {mark} {:<20} claims {:<16} reached {reached:<16} {}",
             stage.name,
             stage.claims.as_str(),
             took.unwrap_or_default()
         );
+        let _ = writeln!(text, "{}", line.trim_end());
         for remark in &report.remarks {
-            let _ = writeln!(text, "      note: {remark}");
+            let _ = writeln!(text, "      note: {}", sentence(remark));
         }
     }
     let _ = writeln!(text, "Evidence: {}", run.display());

@@ -1,12 +1,14 @@
 //! Text that came from outside, and what may be done with it.
 
 mod escape;
+mod json;
 mod redact;
 mod sanitize;
 mod scan;
 mod untrusted;
 
 pub use escape::ESCAPE_BYTES_MAX;
+pub use json::printable_json;
 pub use redact::{Redactor, RedactorStream, SECRET_BYTES_MIN};
 pub use sanitize::{actions_log, json_text, lines, markdown_fence, terminal_line, xml_text};
 pub use scan::{Piece, Scanner};

@@ -57,9 +57,15 @@ fn push_visible(line: &mut String, c: char) {
     }
 }
 
-/// One line for a terminal, at most `chars_max` characters long; what is cut off shows as `…`, a line break as a space.
+/// One line for a terminal, at most `chars_max` characters long; what is cut off shows as `…`, a line break as a space. A
+/// terminal's lines end up in the log of a CI job as well, so `##[` is broken here as it is by [`actions_log`].
 pub fn terminal_line(text: impl AsRef<[u8]>, chars_max: usize) -> String {
-    shortened(lines(text).join(" "), chars_max)
+    shortened(unobeyed(&lines(text).join(" ")), chars_max)
+}
+
+/// What the runner would obey anywhere in a line, broken.
+fn unobeyed(line: &str) -> String {
+    line.replace("##[", "##\\[")
 }
 
 fn shortened(mut line: String, chars_max: usize) -> String {
@@ -82,7 +88,7 @@ pub fn actions_log(text: impl AsRef<[u8]>, chars_max: usize) -> String {
     let mut log = String::new();
     for line in lines(text) {
         log.push_str(GUTTER);
-        log.push_str(&shortened(line, chars_max).replace("##[", "##\\["));
+        log.push_str(&shortened(unobeyed(&line), chars_max));
         log.push('\n');
     }
     log

@@ -73,6 +73,7 @@ impl Row {
     }
 }
 
+#[allow(clippy::too_many_lines, reason = "a table of rows")]
 fn rows() -> Vec<Row> {
     use DeadlineKind as Kind;
     let panic = || vec![(1_000, Event::GuestPanicked)];
@@ -160,6 +161,11 @@ fn rows() -> Vec<Row> {
     ]
 }
 
+/// A millisecond earlier.
+fn before(moment: std::time::Instant) -> std::time::Instant {
+    moment.checked_sub(MS).expect("a moment of the walk")
+}
+
 /// The transition that time alone makes at a moment.
 fn transition_at(machine: &Machine, at: std::time::Instant) -> Option<&'static str> {
     let effects = machine.clone().expire(at);
@@ -188,9 +194,9 @@ fn every_deadline_passes_exactly_at_its_limit_scaled_where_the_guest_decides() {
                 row.limit(scale_percent),
                 "{kind:?} at {scale_percent} %"
             );
-            world.run_to(world.ms(armed.at - MS));
+            world.run_to(world.ms(before(armed.at)));
             let at = |moment| transition_at(&world.machine, moment);
-            assert_eq!(at(armed.at - MS), None, "{kind:?} too early\n{}", world.trace());
+            assert_eq!(at(before(armed.at)), None, "{kind:?} too early\n{}", world.trace());
             assert_eq!(at(armed.at), Some(row.event), "{kind:?}\n{}", world.trace());
             assert_eq!(at(armed.at + MS), Some(row.event), "{kind:?}");
         }
@@ -220,7 +226,7 @@ fn every_deadline_warns_once_before_it_passes() {
             });
             near.collect::<Vec<_>>()
         };
-        world.run_to(world.ms(warn_at - MS));
+        world.run_to(world.ms(before(warn_at)));
         assert_eq!(warnings(&world), [], "{kind:?} warns too early");
         world.run_to(world.ms(warn_at));
         assert_eq!(warnings(&world), [armed.at - warn_at], "{kind:?}");
@@ -245,7 +251,7 @@ fn a_cancelled_run_gets_less_time() {
 fn a_stall_of_the_host_is_given_back_once_to_what_the_guest_decides() {
     for row in rows() {
         let (mut world, armed) = row.armed(100);
-        world.run_to(world.ms(armed.at - MS));
+        world.run_to(world.ms(before(armed.at)));
         let late = world.at(world.now_ms + 5_000);
         let stalled_by_5_secs = world.machine.handle(late, &stalled(5));
         let noted = stalled_by_5_secs.iter().any(|effect| {
@@ -260,7 +266,7 @@ fn a_stall_of_the_host_is_given_back_once_to_what_the_guest_decides() {
         let at = armed.at + given_back;
         let transition = |moment| transition_at(&world.machine, moment);
         if row.kind.faces_guest() {
-            assert_eq!(transition(at - MS), None, "{:?}", row.kind);
+            assert_eq!(transition(before(at)), None, "{:?}", row.kind);
         }
         assert_eq!(transition(at), Some(row.event), "{:?}", row.kind);
     }

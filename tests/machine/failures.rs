@@ -10,8 +10,11 @@ use crate::words::{
     pass_line, probed, qmp_lost, reset, rule, seen, shut_down, stable, status, unreachable,
 };
 
+/// A state, a plan, and the events that lead there.
+type WayInto = (&'static str, Plan, Vec<(u64, Event)>);
+
 /// What leads into each state with a live guest, and when it is there, in milliseconds.
-fn ways_into() -> Vec<(&'static str, Plan, Vec<(u64, Event)>)> {
+fn ways_into() -> Vec<WayInto> {
     let mut command = plans::gate();
     command.stages.truncate(2);
     let installed = plans::installed(false, false);
@@ -30,6 +33,7 @@ fn ways_into() -> Vec<(&'static str, Plan, Vec<(u64, Event)>)> {
 }
 
 /// What ends any live guest, and `class cause` of it.
+#[allow(clippy::too_many_lines, reason = "a table of cases")]
 fn endings() -> Vec<(&'static str, Vec<Event>, &'static str)> {
     let forbidden = seen(Mark::Forbidden("BUG:".to_owned()));
     let observed = |word| vec![status(word)];

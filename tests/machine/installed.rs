@@ -62,6 +62,7 @@ fn a_login_confirms_the_target_where_it_is_asked_for() {
 }
 
 #[test]
+#[allow(clippy::too_many_lines, reason = "a table of cases")]
 fn each_failure_of_the_installed_disk_has_its_cause() {
     let kernel = (5_000, seen(Mark::Kernel));
     let prompt = (5_000, seen(Mark::UnlockPrompt));

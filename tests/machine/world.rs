@@ -196,13 +196,13 @@ impl World {
 
     /// The transitions, notes and warnings, one line each.
     pub(crate) fn trace(&self) -> String {
-        let lines = self.records.iter().filter_map(|(at, record)| line(*at, record));
+        let lines = self.records.iter().map(|(at, record)| line(*at, record));
         lines.collect::<Vec<_>>().join("\n")
     }
 }
 
-fn line(at: u64, record: &Record) -> Option<String> {
-    Some(match record {
+fn line(at: u64, record: &Record) -> String {
+    match record {
         Record::Transition {
             from,
             to,
@@ -226,5 +226,5 @@ fn line(at: u64, record: &Record) -> Option<String> {
             format!("{at} stage {stage} {}, reached {reached}", outcome.as_str())
         }
         Record::Decided(verdict) => format!("{at} = {} {}", verdict.class.as_str(), verdict.cause),
-    })
+    }
 }

@@ -1,9 +1,9 @@
 //! A run that is told to stop: soon gone, with its evidence whole, and nothing of it left.
 
-use std::io::{Read as _, Write as _};
+use std::io::{PipeReader, PipeWriter, Read as _, Write as _};
 use std::os::unix::process::CommandExt as _;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use bootgate::evidence::{RunRecord, RunState, verify_manifest};
@@ -168,7 +168,7 @@ fn nobody_reads_its_output() {
 }
 
 /// A pipe into which not one byte more goes.
-fn full_pipe() -> (std::io::PipeReader, std::io::PipeWriter) {
+fn full_pipe() -> (PipeReader, PipeWriter) {
     let (reader, mut writer) = std::io::pipe().unwrap();
     rustix::io::ioctl_fionbio(&writer, true).unwrap();
     while writer.write(b".").is_ok() {}
@@ -177,42 +177,39 @@ fn full_pipe() -> (std::io::PipeReader, std::io::PipeWriter) {
 }
 
 /// A run whose output goes into a pipe, and its machine.
-fn run_into(place: &Place, gate: &Gate, pipe: std::io::PipeWriter) -> (Child, ProcessGrip) {
+fn run_into(place: &Place, gate: &Gate, pipe: PipeWriter) -> (Watched, ProcessGrip) {
     let gate = place.write("gate.toml", gate.text());
     let mut command = place.bootgate(&["run", gate.to_str().unwrap()]);
-    let mut run = command.stdout(pipe).spawn().unwrap();
+    command.stdout(pipe);
+    let run = Watched::spawn_unheard(place, command);
     loop {
         if let [machine] = place.machines()[..] {
             return (run, ProcessGrip::take(machine).unwrap().unwrap());
         }
-        assert!(run.try_wait().unwrap().is_none(), "the run ended without a machine");
+        // Nothing tells from outside when a machine is there.
+        assert!(
+            !run.ends_within(Duration::from_millis(20)),
+            "it ended without a machine"
+        );
     }
 }
 
 #[test]
 fn its_reader_stalls() {
     let place = Place::new();
-    let last = || bootgate::evidence::open(&place.runs(), "last").unwrap();
     let (_unread, pipe) = full_pipe();
     let (mut run, _machine) = run_into(&place, &Gate::default(), pipe);
-    let grip = ProcessGrip::take(ProcessIdentity::of(run.id()).unwrap())
-        .unwrap()
-        .unwrap();
-    grip.signal(Signal::INT).unwrap();
-    assert!(grip.wait_until_gone(CANCELLED_MAX).unwrap());
-    assert_eq!(run.wait().unwrap().code(), Some(INTERRUPTED));
-    closed(&last(), INTERRUPTED);
+    run.signal(Signal::INT);
+    assert_eq!(run.ends(CANCELLED_MAX), INTERRUPTED);
+    closed(&bootgate::evidence::open(&place.runs(), "last").unwrap(), INTERRUPTED);
 
     // What nobody reads delays no verdict, and is there for whoever reads it later.
     let (mut late, pipe) = full_pipe();
-    let (mut run, machine) = run_into(
-        &place,
-        &Gate {
-            marker: EARLY,
-            ..Gate::default()
-        },
-        pipe,
-    );
+    let early = Gate {
+        marker: EARLY,
+        ..Gate::default()
+    };
+    let (mut run, machine) = run_into(&place, &early, pipe);
     assert!(machine.wait_until_gone(Duration::from_secs(60)).unwrap());
     let mut output = String::new();
     late.read_to_string(&mut output).unwrap();
@@ -220,7 +217,7 @@ fn its_reader_stalls() {
         output.contains("Booting → Exiting") && output.contains("Verdict: passed"),
         "{output}"
     );
-    assert_eq!(run.wait().unwrap().code(), Some(0));
+    run.passes();
     assert_eq!(place.processes(), []);
 }
 

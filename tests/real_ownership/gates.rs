@@ -44,7 +44,7 @@ impl Gate {
         let guest = tiny();
         let mut text = "gate = \"owned\"\n[image]\n".to_owned();
         if self.iso {
-            let _ = writeln!(text, "iso = {:?}\nattach = \"virtio\"", guest.join("tiny.iso"));
+            let _ = writeln!(text, "iso = {}\nattach = \"virtio\"", quoted(&guest.join("tiny.iso")));
         } else {
             // A kernel that is silent boots seconds sooner without KVM; its first line is wanted only as a marker.
             let quiet = if self.marker == EARLY || self.forbidden.is_some() {
@@ -52,17 +52,17 @@ impl Gate {
             } else {
                 " quiet loglevel=0"
             };
-            let (kernel, initrd) = (guest.join("vmlinuz"), guest.join("initrd"));
+            let (kernel, initrd) = (quoted(&guest.join("vmlinuz")), quoted(&guest.join("initrd")));
             let _ = writeln!(
                 text,
-                "kernel = {kernel:?}\ninitrd = {initrd:?}\nappend = \"console=ttyS0,115200{quiet}\""
+                "kernel = {kernel}\ninitrd = {initrd}\nappend = \"console=ttyS0,115200{quiet}\""
             );
         }
         let accelerator = self.accelerator;
         let _ = writeln!(text, "[machine]\nfirmware = \"bios\"\ncpus = 1\nmemory = \"256MiB\"");
         let _ = writeln!(text, "accelerator = \"{accelerator}\"");
         if let Some(qemu) = &self.qemu {
-            let _ = writeln!(text, "qemu = {qemu:?}");
+            let _ = writeln!(text, "qemu = {}", quoted(qemu));
         }
         if self.disk {
             let _ = writeln!(text, "[[disk]]\nname = \"target\"\nsize = \"16MiB\"");
@@ -84,6 +84,11 @@ impl Gate {
     }
 }
 
+/// A path as TOML.
+pub(crate) fn quoted(path: &Path) -> String {
+    format!("'{}'", path.display())
+}
+
 pub(crate) fn boot(claims: &str) -> String {
     format!("[[stage]]\nname = \"boot-{claims}\"\nkind = \"boot\"\ntimeout = \"2m\"\nclaims = \"{claims}\"\n")
 }
@@ -95,7 +100,11 @@ pub(crate) fn command(command: &str) -> String {
 /// Boot, an installer that writes one boot sector, and the boot of the disk. `answer` is TOML.
 pub(crate) fn installs(sector: &Path, target: &str, answer: &str) -> Gate {
     let mut stages = boot("login") + &command("dd if=/root/sector of=/dev/vda && sync");
-    let _ = writeln!(stages, "upload = [{{ from = {sector:?}, to = \"/root/sector\" }}]");
+    let _ = writeln!(
+        stages,
+        "upload = [{{ from = {}, to = \"/root/sector\" }}]",
+        quoted(sector)
+    );
     let _ = writeln!(
         stages,
         "[[stage]]\nname = \"installed\"\nkind = \"installed-boot\"\ntimeout = \"1m\""

@@ -162,9 +162,8 @@ impl Watched {
         command.stdout(Stdio::piped());
         command.stderr(std::fs::File::create(&stderr).unwrap());
         let mut process = command.spawn().unwrap();
-        let grip = ProcessGrip::take(ProcessIdentity::of(process.id()).unwrap());
-        let output = BufReader::new(process.stdout.take().unwrap());
         let (sender, lines) = mpsc::channel();
+        let output = BufReader::new(process.stdout.take().unwrap());
         std::thread::spawn(move || {
             for line in output.lines().map_while(Result::ok) {
                 if sender.send(line).is_err() {
@@ -172,6 +171,17 @@ impl Watched {
                 }
             }
         });
+        Self::of(place, process, lines, stderr)
+    }
+
+    /// Watches a command whose output goes somewhere else, so that none of its lines is seen.
+    pub(crate) fn spawn_unheard(place: &Place, mut command: Command) -> Self {
+        let process = command.spawn().unwrap();
+        Self::of(place, process, mpsc::channel().1, PathBuf::new())
+    }
+
+    fn of(place: &Place, process: Child, lines: mpsc::Receiver<String>, stderr: PathBuf) -> Self {
+        let grip = ProcessGrip::take(ProcessIdentity::of(process.id()).unwrap());
         Self {
             process,
             grip: grip.unwrap().expect("bootgate ended at once"),
@@ -231,7 +241,7 @@ impl Watched {
         let status = self.process.wait().unwrap();
         self.status = Some(status);
         self.seen.extend(self.lines.iter());
-        eprintln!("bootgate {} ended after {:?}", self.id(), asked.elapsed());
+        eprintln!("bootgate {} ended after {:?}", self.pid(), asked.elapsed());
         status.code().unwrap_or_else(|| 128 + status.signal().unwrap())
     }
 

@@ -85,9 +85,11 @@ fn accelerator(chosen: &Result<Chosen, AcceleratorError>, wanted: Accelerator) -
         Ok(chosen) => {
             let finding = format!("{}; CPU model `{}`", chosen.why, chosen.cpu_model);
             match (chosen.accel, wanted, chosen.mend) {
-                (Accel::Tcg, Accelerator::Auto, Some(mend)) => {
-                    Finding::warn(id, format!("{finding}; TCG takes some four times as long"), mend)
-                }
+                (Accel::Tcg, Accelerator::Auto, Some(mend)) => Finding::warn(
+                    id,
+                    format!("{finding}; TCG is several times slower, so deadlines are multiplied by 4"),
+                    mend,
+                ),
                 _ => Finding::ok(id, finding),
             }
         }

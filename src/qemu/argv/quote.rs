@@ -2,7 +2,8 @@
 
 use std::fmt::{self, Write as _};
 
-/// The command line as a POSIX shell would take it, an option to a line. Only for showing: nothing here runs a shell.
+/// The command line as bash, ksh or zsh would take it, an option to a line; one without control characters, as any POSIX
+/// shell would. Only for showing: nothing here runs a shell.
 pub fn shell_quoted(arguments: &[String]) -> String {
     let mut text = String::new();
     for (index, argument) in arguments.iter().enumerate() {

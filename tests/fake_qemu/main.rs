@@ -1,0 +1,15 @@
+//! The whole program against a QEMU that plays a story: no guest, real processes, real sockets.
+//!
+//! The fake is this test binary, started again by a wrapper script that the gate names as its QEMU.
+
+mod bench;
+mod cancel;
+mod endings;
+mod player;
+mod protocol;
+mod replay;
+#[path = "../ssh_support/mod.rs"]
+mod ssh_support;
+mod stories;
+mod story;
+mod with_ssh;
