@@ -128,13 +128,14 @@ rows! {
 
     wrong_password => Row {
         gate: &[("ssh.password", "'not-the-password'")],
+        since: Some(|record| record["what"] == "ssh-probe"),
         expect: Expect {
             class: "untestable",
             exit: 5,
             cause: "ssh-auth-rejected",
             place: ("boot-live", "MarkerSeen"),
             event: "ssh-auth-rejected",
-            within: None,
+            within: Some(seconds(8)),
         },
         ..BOOT
     }, |_| {};

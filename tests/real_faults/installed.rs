@@ -19,10 +19,12 @@ const INSTALLED: Row = Row {
 rows! {
     no_boot_loader_for_bios => Row {
         faults: "fault:no-bootloader",
+        since: Some(|record| record["event"] == "images-released"),
         expect: Expect {
             cause: "no-boot-loader",
             place: ("installed", "Preparing"),
             event: "preparation-failed",
+            within: Some(seconds(2)),
             ..INSTALLED.expect
         },
         ..INSTALLED
@@ -31,7 +33,10 @@ rows! {
     no_boot_loader_for_uefi => Row {
         faults: "fault:no-bootloader",
         gate: &[("machine.firmware", "'uefi'")],
-        expect: Expect { cause: "no-boot-device", ..INSTALLED.expect },
+        // What the firmware says when it gives the disk up.
+        since: Some(|record| record["what"] == "console-rule"),
+        // It waits five seconds before its shell asks for a command.
+        expect: Expect { cause: "no-boot-device", within: Some(seconds(10)), ..INSTALLED.expect },
         ..INSTALLED
     }, |_| {};
 

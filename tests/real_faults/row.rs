@@ -1,11 +1,12 @@
 //! One row of the fault table: what goes wrong, and the verdict that must follow.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use nix::sys::signal::Signal;
+use serde_json::Value;
 
 use crate::gate::{Boots, GateFile};
-use crate::run::{Run, start};
+use crate::run::{Run, at, start};
 
 /// A fault and what must become of it.
 pub(crate) struct Row {
@@ -19,6 +20,8 @@ pub(crate) struct Row {
     pub(crate) gate: &'static [(&'static str, &'static str)],
     /// A signal that QEMU gets when the guest's kernel has spoken.
     pub(crate) signal: Option<Signal>,
+    /// The record of the trace whose first one begins the fault, where neither the guest nor a signal does.
+    pub(crate) since: Option<fn(&Value) -> bool>,
     /// The verdict.
     pub(crate) expect: Expect,
 }
@@ -51,6 +54,7 @@ pub(crate) const BOOT: Row = Row {
     stages: 1,
     gate: &[],
     signal: None,
+    since: None,
     expect: Expect {
         class: "failed",
         exit: 1,
@@ -82,24 +86,31 @@ impl Row {
             gate.set(key, value);
         }
         let mut running = start(&gate);
-        let mut struck = None;
-        if let Some(signal) = self.signal {
+        let signalled = self.signal.map(|signal| {
             running.until(|record| record["what"] == "kernel-seen");
-            struck = Some(running.signal_qemu(signal));
-        }
+            running.signal_qemu(signal)
+        });
         let run = running.end();
-        if struck.is_none() && !self.faults.is_empty() {
-            let fault = run
-                .faults
-                .last()
-                .unwrap_or_else(|| panic!("the fault did not strike\n{}", run.story()));
-            assert!(self.faults.contains(&fault.name), "{fault:?}");
-            struck = Some(fault.at);
-        }
+        let struck = signalled.or_else(|| self.struck(&run));
         let took = struck.map(|at| run.verdict_after(at));
         run.report(name, took);
         self.expect.check(&run, took);
         run
+    }
+
+    /// When the fault began, as the run tells it.
+    fn struck(&self, run: &Run) -> Option<SystemTime> {
+        if let Some(begins) = self.since {
+            let first = run.trace.iter().find(|record| begins(record));
+            return Some(at(first.unwrap_or_else(|| panic!("{}", run.story()))));
+        }
+        if self.faults.is_empty() {
+            return None;
+        }
+        let fault = run.faults.last();
+        let fault = fault.unwrap_or_else(|| panic!("the fault did not strike\n{}", run.story()));
+        assert!(self.faults.contains(&fault.name), "{fault:?}");
+        Some(fault.at)
     }
 }
 

@@ -203,8 +203,7 @@ impl Run {
             .records("verdict")
             .next()
             .unwrap_or_else(|| panic!("{}", self.story()));
-        let wall: jiff::Timestamp = verdict["wall"].as_str().unwrap().parse().unwrap();
-        wall.into()
+        at(verdict)
     }
 
     /// How long after a moment the verdict was decided.
@@ -233,7 +232,7 @@ impl Run {
             "row": row,
             "class": verdict["class"],
             "cause": verdict["cause"],
-            "fault_to_verdict_ms": took.map(|took| took.as_millis().to_string()),
+            "fault_to_verdict_ms": took.map(|took| u64::try_from(took.as_millis()).unwrap()),
             "run_ms": self.result["took_ms"],
         });
         println!("{figures}");
@@ -275,16 +274,18 @@ impl Run {
             return;
         };
         let there = &bytes[usize::try_from(offset).unwrap()..];
-        let mut there = printable(&there[..there.len().min(4 * quote.len() + 256)]);
-        // The guest's name is its password, and secrets do not reach the trace.
-        for secret in ["tiny-live", "tiny-installed"] {
-            there = there.replace(secret, "***");
-        }
+        let there = printable(&there[..there.len().min(4 * quote.len() + 256)]);
         assert!(
             there.starts_with(quote),
             "{file}@{offset} is not {quote:?} but {there:?}"
         );
     }
+}
+
+/// When a record of the trace was made.
+pub(crate) fn at(record: &Value) -> SystemTime {
+    let wall: jiff::Timestamp = record["wall"].as_str().unwrap().parse().unwrap();
+    wall.into()
 }
 
 /// The text of raw console bytes without colours, up to the line's end.
