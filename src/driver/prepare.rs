@@ -170,7 +170,9 @@ impl Workshop {
     fn raw_log(&self, file: &str) -> Result<RawLog, PrepareError> {
         let path = self.run.path().join(file);
         let layout = LogLayout::new(path, SERIAL_LOG_HEAD_BYTES, SERIAL_LOG_TAIL_BYTES);
-        RawLog::create(layout).map_err(|e| PrepareError::new(Cause::HostTooSmall, e))
+        let reserve = self.run.reserve();
+        RawLog::create_with_room(layout, Box::new(move || reserve.make_room()))
+            .map_err(|e| PrepareError::new(Cause::HostTooSmall, e))
     }
 
     fn transcript(&self) -> RunTranscript {

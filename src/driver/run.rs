@@ -71,7 +71,11 @@ pub async fn run(
     observer: &mut dyn Observer,
 ) -> Result<Outcome, EvidenceError> {
     let started = Instant::now();
-    let transcript = TranscriptLog::create(&run.path().join("qmp.jsonl"), TranscriptBudget::default())?;
+    let transcript = TranscriptLog::create(
+        &run.path().join("qmp.jsonl"),
+        TranscriptBudget::default(),
+        Some(run.reserve()),
+    )?;
     let trace = run.trace()?;
     let (inputs, mut received) = mpsc::channel(INPUTS_MAX);
     let workshop = Arc::new(Workshop {

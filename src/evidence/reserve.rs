@@ -12,6 +12,9 @@ pub const RESERVE_BYTES: u64 = 8 * MIB;
 /// How much is given back at a time, in bytes: if all of it were given back at once, the guest's disk that filled the
 /// file system would fill that room too.
 const RELEASE_BYTES: u64 = 16 * KIB;
+/// What of it is for the journal, the result and the manifest alone, in bytes: a transcript or a console that goes on and
+/// on can't take it.
+const JOURNAL_SHARE_BYTES: u64 = RESERVE_BYTES / 2;
 
 /// A file of allocated blocks. When the disk is full, some of them are given back to whoever must still write. The file
 /// is removed when this is dropped.
@@ -36,10 +39,24 @@ impl Reserve {
 
     /// Does a thing, and does it again with more room each time the disk is full, as long as there is some left. `action`
     /// must undo what it did by halves.
-    pub fn retry<T>(&self, mut action: impl FnMut() -> io::Result<T>) -> io::Result<T> {
+    pub fn retry<T>(&self, action: impl FnMut() -> io::Result<T>) -> io::Result<T> {
+        self.retry_down_to(0, action)
+    }
+
+    /// As [`Reserve::retry`], for evidence that the verdict can do without: half of the room stays for the journal.
+    pub fn retry_evidence<T>(&self, action: impl FnMut() -> io::Result<T>) -> io::Result<T> {
+        self.retry_down_to(JOURNAL_SHARE_BYTES, action)
+    }
+
+    /// Gives some room back to evidence that the verdict can do without. False if only the journal's share is left.
+    pub fn make_room(&self) -> bool {
+        self.release(JOURNAL_SHARE_BYTES)
+    }
+
+    fn retry_down_to<T>(&self, floor_bytes: u64, mut action: impl FnMut() -> io::Result<T>) -> io::Result<T> {
         loop {
             match action() {
-                Err(error) if is_full(&error) && self.release() => {}
+                Err(error) if is_full(&error) && self.release(floor_bytes) => {}
                 done => return done,
             }
         }
@@ -50,9 +67,9 @@ impl Reserve {
         self.left.lock().unwrap_or_else(PoisonError::into_inner).1
     }
 
-    fn release(&self) -> bool {
+    fn release(&self, floor_bytes: u64) -> bool {
         let mut left = self.left.lock().unwrap_or_else(PoisonError::into_inner);
-        if left.1 == 0 {
+        if left.1 <= floor_bytes {
             return false;
         }
         left.1 = left.1.saturating_sub(RELEASE_BYTES);
@@ -99,6 +116,17 @@ mod tests {
         assert_eq!(reserve.left_bytes(), 0);
         drop(reserve);
         assert!(!path.exists());
+    }
+
+    #[test]
+    fn evidence_leaves_the_journal_its_share() {
+        let directory = tempfile::tempdir().unwrap();
+        let reserve = Reserve::create(&directory.path().join("reserve")).unwrap();
+        reserve
+            .retry_evidence(|| Err::<(), _>(ErrorKind::StorageFull.into()))
+            .unwrap_err();
+        assert_eq!(reserve.left_bytes(), JOURNAL_SHARE_BYTES);
+        assert!(!reserve.make_room());
     }
 
     #[test]

@@ -2,12 +2,14 @@
 
 use super::error::{Context, EvidenceError};
 use super::journal::write_whole;
+use super::reserve::Reserve;
 use crate::units::{KIB, MIB};
 use serde::Serialize;
 use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// How much a transcript may take on the disk. The head file is kept for ever; behind it the newest part goes into a tail
 /// file, which is thrown away for a new one each time it is full twice over.
@@ -47,6 +49,7 @@ pub struct TranscriptLog {
     in_tail: bool,
     records_in_old_tail: u64,
     dropped: u64,
+    reserve: Option<Arc<Reserve>>,
 }
 
 #[derive(Serialize)]
@@ -61,7 +64,9 @@ struct Record<'a> {
 
 impl TranscriptLog {
     /// Makes the head file, mode 0600. Its name ends in `.jsonl`.
-    pub fn create(path: &Path, budget: TranscriptBudget) -> Result<Self, EvidenceError> {
+    ///
+    /// With a reserve, a full disk takes the lines that tell that it is full.
+    pub fn create(path: &Path, budget: TranscriptBudget, reserve: Option<Arc<Reserve>>) -> Result<Self, EvidenceError> {
         Ok(Self {
             file: new_file(path).context("create", path)?,
             head: path.to_owned(),
@@ -71,6 +76,7 @@ impl TranscriptLog {
             in_tail: false,
             records_in_old_tail: 0,
             dropped: 0,
+            reserve,
         })
     }
 
@@ -108,7 +114,11 @@ impl TranscriptLog {
         if self.length_bytes > 0 && self.length_bytes + bytes.len() as u64 > limit {
             self.next_file()?;
         }
-        write_whole(&self.file, self.length_bytes, &bytes)?;
+        let write = || write_whole(&self.file, self.length_bytes, &bytes);
+        match &self.reserve {
+            Some(reserve) => reserve.retry_evidence(write)?,
+            None => write()?,
+        }
         self.length_bytes += bytes.len() as u64;
         self.records += 1;
         Ok(())
@@ -151,6 +161,7 @@ mod tests {
                 line_bytes: 8,
                 ..Default::default()
             },
+            None,
         )
         .unwrap();
         log.append(5, "tx", b"{\"a\":1}\r\n");
@@ -170,7 +181,7 @@ mod tests {
             tail_bytes: 300,
             line_bytes: 100,
         };
-        let mut log = TranscriptLog::create(&path, budget).unwrap();
+        let mut log = TranscriptLog::create(&path, budget, None).unwrap();
         for t_us in 0..1000 {
             log.append(t_us, "rx", b"{\"event\": \"RESUME\"}");
         }

@@ -101,8 +101,10 @@ pub struct LogError {
     pub source: io::Error,
 }
 
+/// Makes some room on a full disk; false if it has none left to give.
+pub type MakeRoom = Box<dyn Fn() -> bool + Send>;
+
 /// The log of one stream: one VM's console.
-#[derive(Debug)]
 pub struct RawLog {
     layout: LogLayout,
     /// The file that is being written and the stream offset of its first byte.
@@ -110,20 +112,37 @@ pub struct RawLog {
     total: u64,
     lost: u64,
     first_lost: Option<u64>,
+    make_room: MakeRoom,
+}
+
+impl std::fmt::Debug for RawLog {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.debug_struct("RawLog")
+            .field("layout", &self.layout)
+            .field("total", &self.total)
+            .field("lost", &self.lost)
+            .finish_non_exhaustive()
+    }
 }
 
 impl RawLog {
     /// Creates the log's first file, which must not exist yet, readable by its owner only.
     pub fn create(layout: LogLayout) -> Result<Self, LogError> {
+        Self::create_with_room(layout, Box::new(|| false))
+    }
+
+    /// As [`RawLog::create`], with somebody to ask for room when the disk is full.
+    pub fn create_with_room(layout: LogLayout, make_room: MakeRoom) -> Result<Self, LogError> {
         let mut log = Self {
             layout,
             file: None,
             total: 0,
             lost: 0,
             first_lost: None,
+            make_room,
         };
         match log.open(0) {
-            Ok(_) => Ok(log),
+            Ok(()) => Ok(log),
             Err(source) => Err(log.failed(0, source)),
         }
     }
@@ -183,9 +202,11 @@ impl RawLog {
     fn write_in_one_file(&mut self, bytes: &[u8]) -> (usize, Option<io::Error>) {
         let start = self.layout.file_start(self.total);
         let position = self.total - start;
-        let file = match self.open(start) {
-            Ok(file) => file,
-            Err(error) => return (0, Some(error)),
+        if let Err(error) = self.open(start) {
+            return (0, Some(error));
+        }
+        let Some((_, file)) = &self.file else {
+            return (0, Some(io::ErrorKind::NotFound.into()));
         };
         let mut written = 0;
         while written < bytes.len() {
@@ -193,6 +214,7 @@ impl RawLog {
                 Ok(0) => return (written, Some(io::ErrorKind::WriteZero.into())),
                 Ok(count) => written += count,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == io::ErrorKind::StorageFull && (self.make_room)() => {}
                 Err(error) => return (written, Some(error)),
             }
         }
@@ -200,7 +222,7 @@ impl RawLog {
     }
 
     /// The file whose first byte has stream offset `start`, made if it is new; then what exceeds the budget is removed.
-    fn open(&mut self, start: u64) -> io::Result<&File> {
+    fn open(&mut self, start: u64) -> io::Result<()> {
         if self.file.as_ref().is_none_or(|(open, _)| *open != start) {
             if let Some(oldest) = self.layout.dropped_for(start) {
                 match std::fs::remove_file(self.layout.file_of(oldest)) {
@@ -215,8 +237,7 @@ impl RawLog {
                 .open(self.layout.file_of(start))?;
             self.file = Some((start, file));
         }
-        let (_, file) = self.file.as_ref().ok_or(io::ErrorKind::NotFound)?;
-        Ok(file)
+        Ok(())
     }
 
     fn failed(&self, offset: u64, source: io::Error) -> LogError {
