@@ -293,7 +293,8 @@ fn its_wrapper_is_killed_with_its_group() {
 /// A job that is stopped and goes on: the guest has lost nothing, so neither has the run.
 #[test]
 fn stopped_and_continued() {
-    const STOPPED: Duration = Duration::from_secs(3);
+    // A stall shows once the loop is two seconds later than its tick of one second.
+    const STOPPED: Duration = Duration::from_secs(4);
     let place = Place::new();
     let mut run = Watched::start(
         &place,
