@@ -8,6 +8,8 @@ use clap::Args;
 use crate::machine::Verdict;
 use crate::plan;
 
+use super::failure::FailureArgs;
+use super::run::How;
 use super::{args, run, say};
 
 /// The demo's gate file, also shown in the README.
@@ -37,6 +39,14 @@ impl Demo {
             }
         };
         run::replace_image(&mut plan, self.iso);
-        run::run_plan(plan, &self.runs, false, false)
+        run::run_plan(
+            plan,
+            &self.runs,
+            &How {
+                json: false,
+                quiet: false,
+                failure: FailureArgs::NONE,
+            },
+        )
     }
 }

@@ -1,13 +1,17 @@
 //! The commands: one file each. Nothing is decided here that another room could decide.
 
 mod args;
+mod background;
 mod check;
 mod demo;
 mod diagram;
 mod doctor;
+mod failure;
 mod gate;
 mod host;
+mod inspect;
 mod print;
+mod ps;
 mod reap;
 mod run;
 mod say;

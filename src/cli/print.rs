@@ -8,14 +8,15 @@ use std::fmt::Display;
 use std::sync::Arc;
 use std::time::Duration;
 
+use jiff::Timestamp;
 use tokio::sync::{mpsc, oneshot};
 
-use crate::driver::Observer;
+use crate::driver::{Observer, Outcome};
 use crate::machine::Record;
 use crate::plan::Plan;
 use crate::report::record_line;
 
-use super::say;
+use super::{background, say};
 
 /// How many lines may wait to be written.
 const LINES_MAX: usize = 4096;
@@ -26,6 +27,8 @@ enum Text {
     Aside(String),
     /// Text for standard output, its ends of lines included.
     Output(String),
+    /// Everything before it is printed: the parent gets the exit code, and the terminal is let go.
+    LetGo(u8),
 }
 
 /// The way to standard output and standard error.
@@ -45,6 +48,11 @@ impl Printer {
                     Text::Aside(line) => say::tell(line),
                     // Told or not, the verdict stands: it is in the run directory.
                     Text::Output(text) => drop(say::answer(text)),
+                    Text::LetGo(code) => {
+                        if let Err(error) = background::let_go(code) {
+                            say::tell(format_args!("warning: the terminal can't be let go: {error}"));
+                        }
+                    }
                 }
             }
             let _ = done.send(());
@@ -61,6 +69,16 @@ impl Printer {
     /// Prints a line on standard output.
     pub(super) fn line(&self, line: impl Display) {
         let _ = self.texts.try_send(Text::Output(format!("{line}\n")));
+    }
+
+    /// Prints text on standard output as it is.
+    pub(super) fn text(&self, text: String) {
+        let _ = self.texts.try_send(Text::Output(text));
+    }
+
+    /// Lets go of the terminal when everything is printed.
+    pub(super) fn let_go(&self, code: u8) {
+        let _ = self.texts.try_send(Text::LetGo(code));
     }
 
     /// Prints the last text and waits until all is written, or until nobody wants to wait any more.
@@ -81,6 +99,8 @@ impl Printer {
 /// Prints the records of a run as lines: on standard error if standard output is for programs.
 pub(super) struct Watcher<'a> {
     pub(super) plan: Arc<Plan>,
+    /// What is to be done when the failed machine is held.
+    pub(super) on_held: &'a mut dyn FnMut(&Outcome, Timestamp),
     pub(super) printer: &'a Printer,
     pub(super) json: bool,
     pub(super) quiet: bool,
@@ -101,5 +121,9 @@ impl Observer for Watcher<'_> {
         if let Some(line) = record_line(&self.plan, at, record) {
             self.line(line);
         }
+    }
+
+    fn held(&mut self, outcome: &Outcome, expires: Timestamp) {
+        (self.on_held)(outcome, expires);
     }
 }

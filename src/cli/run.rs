@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use clap::Args;
+use jiff::Timestamp;
 use tokio::runtime::Runtime;
 use tokio::sync::oneshot;
 
@@ -17,24 +18,27 @@ use crate::evidence::{Declared, HASH_BYTES_MAX, RunDir, write_atomically, write_
 use crate::machine::{Class, Verdict};
 use crate::plan::{ImageSource, Plan};
 use crate::qemu::disk;
-use crate::report::{ResultInputs, junit, result_json, verdict_block};
+use crate::report::{Hold, ResultInputs, hold_block, junit, result_json, verdict_block};
 use crate::text::printable_json;
 use crate::units::MIB;
 
+use super::failure::{FailureArgs, HOLD_IN_CI, Surroundings};
 use super::print::{Printer, Watcher};
-use super::{args, gate, reap, say};
+use super::{args, background, gate, reap, say};
 
 /// A cancelled run must be gone within 5 s: only small files are hashed for its manifest.
 const CANCELLED_HASH_BYTES_MAX: u64 = 16 * MIB;
 /// Nor is its last text waited for longer than this.
 const CANCELLED_PRINT: Duration = Duration::from_millis(500);
 
+const HOLD_ENDED: &str = "The hold has ended; the machine is gone, the evidence stays.\n";
+
 /// Run a gate: boot the image, run its stages, tell the verdict.
 ///
 /// The exit code is the verdict's class: 0 passed, 1 failed, 2 wrong gate file or arguments (nothing was started),
 /// 3 known failure, 4 infrastructure, 5 untestable, 70 a defect of bootgate, 130 and 143 cancelled.
 #[derive(Debug, Args)]
-#[command(after_help = "Example:\n  bootgate run gate.toml\n  bootgate run gate.toml --runs /srv/runs --json")]
+#[command(after_help = "Example:\n  bootgate run gate.toml\n  bootgate run gate.toml --runs /srv/runs --json\n  bootgate run gate.toml --hold 2h")]
 pub(super) struct Run {
     /// The gate file.
     gate: PathBuf,
@@ -44,12 +48,21 @@ pub(super) struct Run {
     /// Boot this image in place of the one that the gate file names.
     #[arg(long, value_name = "FILE")]
     image: Option<PathBuf>,
+    #[command(flatten)]
+    how: How,
+}
+
+/// How a run is shown, and what becomes of its machine.
+#[derive(Debug, Args)]
+pub(super) struct How {
     /// Print the result as JSON on standard output; the progress goes to standard error.
     #[arg(long)]
-    json: bool,
+    pub(super) json: bool,
     /// Print only the verdict.
     #[arg(long, short)]
-    quiet: bool,
+    pub(super) quiet: bool,
+    #[command(flatten)]
+    pub(super) failure: FailureArgs,
 }
 
 impl Run {
@@ -57,14 +70,14 @@ impl Run {
         let mut plan = match gate::read(&self.gate) {
             Ok(plan) => plan,
             Err(error) => {
-                gate::tell(&error, self.json);
+                gate::tell(&error, self.how.json);
                 return ExitCode::from(Verdict::EXIT_USAGE);
             }
         };
         if let Some(image) = self.image {
             replace_image(&mut plan, image);
         }
-        run_plan(plan, &self.runs, self.json, self.quiet)
+        run_plan(plan, &self.runs, &self.how)
     }
 }
 
@@ -78,7 +91,13 @@ pub(super) fn replace_image(plan: &mut Plan, image: PathBuf) {
 }
 
 /// Runs a plan and leaves its evidence.
-pub(super) fn run_plan(plan: Plan, runs: &Path, json: bool, quiet: bool) -> ExitCode {
+pub(super) fn run_plan(mut plan: Plan, runs: &Path, how: &How) -> ExitCode {
+    let (json, quiet) = (how.json, how.quiet);
+    let Some(decided) = how.failure.decide(plan.on_failure, Surroundings::look(json)) else {
+        say::tell(HOLD_IN_CI);
+        return ExitCode::from(Verdict::EXIT_USAGE);
+    };
+    plan.on_failure = Some(decided.policy);
     let resolved = match driver::resolve(&plan) {
         Ok(resolved) => resolved,
         Err(missing) => {
@@ -86,6 +105,16 @@ pub(super) fn run_plan(plan: Plan, runs: &Path, json: bool, quiet: bool) -> Exit
             return ExitCode::from(Verdict::EXIT_USAGE);
         }
     };
+    if decided.background && !how.failure.is_background() {
+        return background::follow();
+    }
+    if let Some(error) = how.failure.is_background().then(background::begin).and_then(Result::err) {
+        say::tell(format_args!("error: {error}"));
+        return ExitCode::from(Verdict::EXIT_INTERNAL);
+    }
+    if let Some(note) = decided.note {
+        say::tell(format_args!("note: {note}"));
+    }
     reap::before_run(runs);
     let (runtime, mut signals) = match begin() {
         Ok(begun) => begun,
@@ -109,6 +138,8 @@ pub(super) fn run_plan(plan: Plan, runs: &Path, json: bool, quiet: bool) -> Exit
         run,
         json,
         quiet,
+        hold: decided.hold,
+        background: how.failure.is_background(),
     };
     let code = runtime.block_on(made.run_to_end(resolved.secrets, &mut signals));
     // Nothing of a finished run is worth waiting for.
@@ -134,6 +165,8 @@ struct Made {
     run: Arc<RunDir>,
     json: bool,
     quiet: bool,
+    hold: Duration,
+    background: bool,
 }
 
 impl Made {
@@ -141,10 +174,12 @@ impl Made {
         let printer = Printer::start();
         let digest = ImageDigest::start(&self.plan);
         let (code, answer, cancelled) = match self.drive(secrets, signals, &printer).await {
-            Ok(outcome) => {
+            Ok((outcome, was_held)) => {
                 let cancelled = outcome.verdict.class == Class::Cancelled;
                 let digest = digest.finish(cancelled, signals).await;
                 let answer = self.finish(&outcome, digest, &printer);
+                // Whoever was told of the hold knows the verdict.
+                let answer = if was_held { HOLD_ENDED.to_owned() } else { answer };
                 (outcome.verdict.exit_code(), answer, cancelled)
             }
             Err(error) => {
@@ -170,17 +205,23 @@ impl Made {
         secrets: Secrets,
         signals: &mut StopSignals,
         printer: &Printer,
-    ) -> Result<Outcome, crate::evidence::EvidenceError> {
+    ) -> Result<(Outcome, bool), crate::evidence::EvidenceError> {
+        let mut was_held = false;
+        let mut on_held = |outcome: &Outcome, expires: Timestamp| {
+            was_held = true;
+            self.held(outcome, expires, printer);
+        };
         let mut watcher = Watcher {
             plan: self.plan.clone(),
+            on_held: &mut on_held,
             printer,
             json: self.json,
             quiet: self.quiet,
         };
         let id = &self.run.info().id;
         watcher.line(format_args!("bootgate {}  run {id}", env!("CARGO_PKG_VERSION")));
-        let options = Options { hold: Duration::ZERO };
-        driver::run(
+        let options = Options { hold: self.hold };
+        let outcome = driver::run(
             self.plan.clone(),
             secrets,
             self.run.clone(),
@@ -188,7 +229,29 @@ impl Made {
             signals,
             &mut watcher,
         )
-        .await
+        .await?;
+        Ok((outcome, was_held))
+    }
+
+    /// The verdict is told, and written, while the machine is held: the hold may last for hours, or end by a kill.
+    fn held(&self, outcome: &Outcome, expires: Timestamp, printer: &Printer) {
+        printer.text(self.finish(outcome, None, printer));
+        let hold = Hold {
+            run: self.run.path(),
+            expires,
+            background: self.background,
+        };
+        if self.json {
+            printer.tell(hold_block(&hold));
+        } else {
+            printer.text(hold_block(&hold));
+        }
+        if self.background {
+            if let Err(error) = background::release() {
+                printer.tell(format_args!("warning: the hold ends with this terminal: {error}"));
+            }
+            printer.let_go(outcome.verdict.exit_code());
+        }
     }
 
     /// Writes result, JUnit and manifest, in this order: a run with a manifest is whole. Gives what is to be printed.

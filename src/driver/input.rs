@@ -10,6 +10,7 @@ use crate::serial::tap::SerialNotice;
 use crate::ssh::Probe;
 
 use super::command::CommandInput;
+use super::hold::HoldAsk;
 use super::host::HostFacts;
 use super::prepare::PrepareError;
 use super::vm::Vm;
@@ -49,6 +50,12 @@ pub(super) enum VmInput {
     Captured {
         missing: Vec<String>,
     },
+    /// The guest's journal is saved, or why it is not.
+    Journal {
+        missing: Option<String>,
+    },
+    /// A person who inspects the held machine asks for something.
+    Hold(HoldAsk),
     Released(Result<(), String>),
     /// An effect could not be performed; worth a note in the trace.
     Note {

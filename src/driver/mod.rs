@@ -5,8 +5,12 @@
 mod capture;
 mod command;
 mod heartbeat;
+mod hold;
 mod host;
 mod input;
+mod journal;
+mod keep;
+mod keys;
 mod perform;
 mod prepare;
 mod resolve;

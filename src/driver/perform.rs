@@ -48,12 +48,19 @@ impl Driver<'_> {
                 }
             }),
             Effect::Capture => {
-                let path = self.run.path().to_owned();
+                let Some(console) = self.vm.as_ref().map(|vm| vm.console.clone()) else {
+                    return;
+                };
+                let run = self.run.clone();
                 self.with_qmp(|number, qmp| async move {
-                    let missing = capture::capture(&qmp, &path, number).await;
+                    let missing = capture::capture(&qmp, &console, &run, number).await;
                     Some((number, VmInput::Captured { missing }))
                 });
             }
+            Effect::CollectJournal => self.collect_journal(),
+            Effect::SaveCheckpoint => self.save_checkpoint(),
+            Effect::AbandonCheckpoint => self.abandon_checkpoint(),
+            Effect::OpenHold => self.open_hold(),
             Effect::WatchSsh { stage } => self.watch_ssh(stage),
             Effect::ProbeSshNow => {
                 if let Some(watch) = self.vm.as_ref().and_then(|vm| vm.ssh.watch.as_ref()) {
@@ -89,7 +96,7 @@ impl Driver<'_> {
     }
 
     /// Does something over QMP in a task of its own, so that the loop never waits for QEMU.
-    fn with_qmp<F>(&mut self, work: impl FnOnce(u64, Qmp) -> F)
+    pub(super) fn with_qmp<F>(&mut self, work: impl FnOnce(u64, Qmp) -> F)
     where
         F: Future<Output = Option<(u64, VmInput)>> + Send + 'static,
     {
@@ -105,7 +112,7 @@ impl Driver<'_> {
         vm.tasks.others.push(task.abort_handle());
     }
 
-    fn login(&self, vm: &Vm, stage: usize) -> Option<Login> {
+    pub(super) fn login(&self, vm: &Vm, stage: usize) -> Option<Login> {
         let (user, auth) = self.secrets.login_of(stage)?;
         let scale = self.host.as_ref().map_or(100, |host| host.scale_percent);
         Some(Login {
@@ -198,6 +205,7 @@ impl Driver<'_> {
         if let Some(preparing) = self.preparing.take() {
             return self.give_up(preparing);
         }
+        self.close_hold();
         let Some(vm) = &mut self.vm else {
             return self.queue(Event::QemuEnded(ProcessEnd::NeverStarted));
         };

@@ -120,6 +120,7 @@ impl Workshop {
             images: images(&spec),
             ssh: SshSide::default(),
             tasks: Tasks::default(),
+            hold: None,
         };
         Ok((Box::new(vm), host.facts.clone()))
     }

@@ -27,6 +27,9 @@ const TICK: Duration = Duration::from_secs(1);
 /// A wait that ends this much later than asked for is a host stall.
 const STALL_MIN: Duration = Duration::from_secs(2);
 
+/// How much of a console's end a result shows.
+const CONSOLE_TAIL_LINES: usize = 40;
+
 /// How a run is made.
 #[derive(Debug, Clone)]
 pub struct Options {
@@ -38,6 +41,9 @@ pub struct Options {
 pub trait Observer {
     /// A record was added to the trace, this long after the run began.
     fn record(&mut self, at: Duration, record: &Record);
+
+    /// The failed machine is held for a person until then. The run has its verdict and goes on until the hold ends.
+    fn held(&mut self, outcome: &Outcome, expires: jiff::Timestamp);
 }
 
 /// What a run came to.
@@ -111,6 +117,7 @@ pub async fn run(
     driver.perform_all(effects);
     driver.drain();
     driver.run_to_end(&mut received, signals).await;
+    driver.drop_vm();
     Ok(driver.outcome())
 }
 
@@ -123,7 +130,7 @@ pub(super) struct Driver<'a> {
     pub(super) run: Arc<RunDir>,
     pub(super) workshop: Arc<Workshop>,
     pub(super) inputs: mpsc::Sender<Input>,
-    observer: &'a mut dyn Observer,
+    pub(super) observer: &'a mut dyn Observer,
     trace: Journal,
     trace_seq: u64,
     started: Instant,
@@ -240,12 +247,12 @@ impl Driver<'_> {
     /// Forgets the machine: nothing of it is listened to from here on.
     pub(super) fn drop_vm(&mut self) {
         if let Some(vm) = self.vm.take() {
-            self.console_tail = vm.console.tail(40);
+            self.console_tail = vm.console.tail(CONSOLE_TAIL_LINES);
         }
     }
 
-    fn outcome(mut self) -> Outcome {
-        self.drop_vm();
+    /// What the run came to so far.
+    pub(super) fn outcome(&self) -> Outcome {
         let verdict = self.machine.verdict().cloned().unwrap_or_else(|| {
             let detail = "the machine finished without a verdict".to_owned();
             Verdict::of(
@@ -258,12 +265,15 @@ impl Driver<'_> {
         Outcome {
             verdict,
             reports: self.machine.reports().to_vec(),
-            host: self.host,
+            host: self.host.clone(),
             started: self.started,
             took: self.started.elapsed(),
-            consoles: self.consoles,
+            consoles: self.consoles.clone(),
             trace_lost: self.trace.lost(),
-            console_tail: self.console_tail,
+            console_tail: match &self.vm {
+                Some(vm) => vm.console.tail(CONSOLE_TAIL_LINES),
+                None => self.console_tail.clone(),
+            },
         }
     }
 

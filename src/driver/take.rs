@@ -8,6 +8,7 @@ use crate::serial::tap::SerialNotice;
 use crate::ssh::{KeyAcrossBoots, Probe, ProbeOutcome, ProbeSummary};
 
 use super::command::CommandInput;
+use super::hold::HoldAsk;
 use super::host::HostFacts;
 use super::input::{Input, VmInput};
 use super::prepare::PrepareError;
@@ -78,6 +79,9 @@ impl Driver<'_> {
                 self.note(what, detail);
             }
             VmInput::Captured { missing } => self.handle(&Event::Captured { missing }),
+            VmInput::Journal { missing } => self.handle(&Event::JournalCollected { missing }),
+            VmInput::Hold(HoldAsk::Release) => self.handle(&Event::HoldReleased),
+            VmInput::Hold(HoldAsk::Extend(limit)) => self.extend_hold(limit),
             VmInput::Released(Ok(())) => self.handle(&Event::ImagesReleased),
             VmInput::Released(Err(detail)) => self.handle(&Event::ImageLocked { detail }),
         }

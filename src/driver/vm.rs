@@ -13,6 +13,7 @@ use crate::serial::tap::SerialNotice;
 use crate::ssh::{HostKey, HostKeyPin, LoginWatch, Stability};
 
 use super::heartbeat;
+use super::hold::{Expiry, Holder};
 use super::input::{Input, VmInput};
 
 /// A machine that was brought up.
@@ -34,6 +35,8 @@ pub(super) struct Vm {
     pub(super) images: Vec<std::path::PathBuf>,
     pub(super) ssh: SshSide,
     pub(super) tasks: Tasks,
+    /// The door for a person, while the machine is held.
+    pub(super) hold: Option<(Holder, Expiry)>,
 }
 
 /// What was learned about SSH in this boot.
@@ -50,12 +53,14 @@ pub(super) struct SshSide {
 pub(super) struct Tasks {
     pub(super) heartbeat: Option<AbortHandle>,
     pub(super) command: Option<AbortHandle>,
+    pub(super) checkpoint: Option<AbortHandle>,
     pub(super) others: Vec<AbortHandle>,
 }
 
 impl Drop for Tasks {
     fn drop(&mut self) {
-        let tasks = [self.heartbeat.take(), self.command.take()].into_iter().flatten();
+        let tasks = [self.heartbeat.take(), self.command.take(), self.checkpoint.take()];
+        let tasks = tasks.into_iter().flatten();
         for task in tasks.chain(self.others.drain(..)) {
             task.abort();
         }

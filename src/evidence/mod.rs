@@ -2,6 +2,7 @@
 
 mod atomic;
 mod error;
+mod hold;
 mod journal;
 mod manifest;
 mod reap;
@@ -12,6 +13,7 @@ mod transcript;
 
 pub use atomic::write_atomically;
 pub use error::EvidenceError;
+pub use hold::{Held, HoldRecord};
 pub use journal::{Durability, Journal, JournalRead, Position, RECORD_BYTES_MAX, TornTail, read_journal};
 pub use manifest::{
     Declared, Difference, HASH_BYTES_MAX, MANIFEST, Manifest, ManifestEntry, verify_manifest, write_manifest,

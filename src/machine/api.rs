@@ -84,6 +84,11 @@ impl Machine {
         &self.inner.inner().reports
     }
 
+    /// How long a failed machine is kept for a person.
+    pub fn hold(&self) -> Duration {
+        self.inner.inner().hold
+    }
+
     /// The armed deadlines.
     pub fn deadlines(&self) -> &Deadlines {
         &self.inner.inner().deadlines

@@ -37,6 +37,12 @@ pub enum DeadlineKind {
     Stop,
     /// The evidence must be saved.
     Capture,
+    /// The guest's memory and disks must be saved.
+    Save,
+    /// More of the guest's memory must have been saved.
+    SaveProgress,
+    /// The guest must hand out its journal before it is stopped.
+    Journal,
     /// A person may look at the paused machine.
     Hold,
     /// The failed machine must be gone.
@@ -45,7 +51,7 @@ pub enum DeadlineKind {
 
 impl DeadlineKind {
     /// Every kind.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 21] = [
         Self::Prepare,
         Self::Stage,
         Self::Confirm,
@@ -62,6 +68,9 @@ impl DeadlineKind {
         Self::LastWords,
         Self::Stop,
         Self::Capture,
+        Self::Save,
+        Self::SaveProgress,
+        Self::Journal,
         Self::Hold,
         Self::Discard,
     ];
@@ -85,6 +94,9 @@ impl DeadlineKind {
             Self::LastWords => "last-words",
             Self::Stop => "stop",
             Self::Capture => "capture",
+            Self::Save => "save",
+            Self::SaveProgress => "save-progress",
+            Self::Journal => "journal",
             Self::Hold => "hold",
             Self::Discard => "discard",
         }
@@ -118,18 +130,20 @@ impl DeadlineKind {
 
     /// False if it passes in a run as it should be, so that nobody needs a warning.
     pub fn warns(self) -> bool {
-        self != Self::LastWords
+        !matches!(self, Self::LastWords | Self::Journal)
     }
 
     /// The limit of a kind that no gate file sets, before scaling.
     pub fn fixed_limit(self) -> Duration {
         Duration::from_secs(match self {
-            Self::Prepare => 120,
-            Self::Confirm | Self::Release | Self::Capture | Self::Exit | Self::Discard => 10,
+            Self::Prepare | Self::Save => 120,
+            Self::Confirm | Self::Release | Self::Capture | Self::SaveProgress | Self::Exit | Self::Discard => {
+                10
+            }
             Self::PowerDown | Self::Unlock => 30,
             Self::QmpGone | Self::IoCause => 2,
             Self::LastWords => 1,
-            Self::Stop => 3,
+            Self::Stop | Self::Journal => 3,
             Self::Hold | Self::Stage | Self::SshAppear | Self::SshStable | Self::NoProgress | Self::LoginSettle => 0,
         })
     }

@@ -48,6 +48,15 @@ pub enum Effect {
     StopGuest,
     /// Save the guest's last state: answers `Captured`.
     Capture,
+    /// Ask the guest, which still runs, for its journal: answers `JournalCollected`.
+    CollectJournal,
+    /// Save memory, devices and disks of the stopped guest: answers `CheckpointProgressed` … `CheckpointSaved` or
+    /// `CheckpointFailed`.
+    SaveCheckpoint,
+    /// Stop saving; what was written keeps a name that says that it is not whole.
+    AbandonCheckpoint,
+    /// Let a person in: the machine is held.
+    OpenHold,
     /// Append to the trace.
     Record(Record),
 }

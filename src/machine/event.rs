@@ -123,6 +123,35 @@ pub enum Event {
         /// What could not be saved, if anything.
         missing: Vec<String>,
     },
+    /// The guest's journal is saved, or it can't be had.
+    JournalCollected {
+        /// Why it can't be had.
+        missing: Option<String>,
+    },
+    /// More of the guest's memory is saved.
+    CheckpointProgressed {
+        /// How much of it, in bytes.
+        done_bytes: u64,
+        /// How much there is, in bytes.
+        total_bytes: u64,
+    },
+    /// Memory, devices and disks are saved; digests and the description of the machine are written.
+    CheckpointSaved {
+        /// What it takes on the disk, in bytes.
+        size_bytes: u64,
+    },
+    /// The machine could not be saved. What was captured before stays.
+    CheckpointFailed {
+        /// Why.
+        detail: String,
+    },
+    /// Who inspects the held machine is done with it.
+    HoldReleased,
+    /// Who inspects the held machine needs it for longer.
+    HoldExtended {
+        /// From now on.
+        limit: Duration,
+    },
     /// The controller itself did not run for a while (the host was suspended or overloaded).
     HostStalled {
         /// For how long.

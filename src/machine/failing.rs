@@ -1,4 +1,4 @@
-//! The verdict is a failure: Stopping, Capturing, Held, Discarding, Finished.
+//! The verdict is a failure: Stopping, Capturing, Saving, Held, Discarding, Finished.
 
 use std::time::Duration;
 
@@ -6,12 +6,25 @@ use statig::Outcome::{Handled, Super};
 
 use crate::machine::effect::EndMode;
 use crate::machine::gate::{Gate, Outbox, Reason, Step};
-use crate::machine::{Class, DeadlineKind, Effect, Event, GuestStatus, Mark, Sighting, State};
+use crate::machine::{Cause, Class, DeadlineKind, Effect, Event, GuestStatus, Mark, Sighting, State};
 use crate::plan::FailurePolicy;
+use crate::units::ByteSize;
 
 /// A cancelled run must be gone within 5 s, so its capture gets less time.
 const CANCELLED_STOP: Duration = Duration::from_secs(1);
 const CANCELLED_CAPTURE: Duration = Duration::from_millis(1500);
+/// After these nobody in the guest answers any more.
+const GUEST_STANDS_STILL: [Cause; 9] = [
+    Cause::KernelPanic,
+    Cause::GuestPoweredOff,
+    Cause::UnexpectedReset,
+    Cause::ResetLoop,
+    Cause::HostDiskFull,
+    Cause::HostIoError,
+    Cause::QemuInternalError,
+    Cause::QemuKilled,
+    Cause::GuestPausedByOthers,
+];
 
 impl Gate {
     fn cancelled(&self) -> bool {
@@ -25,16 +38,34 @@ impl Gate {
         self.arm(out, kind, limit);
     }
 
+    /// The guest stands still at once, unless it has something left to say: what follows a fatal line, or, if the failure
+    /// leaves it running and it lets us in, its journal.
     pub(super) fn enter_stopping(&mut self, out: &mut Outbox) {
         if std::mem::take(&mut self.last_words) {
             self.arm_fixed(out, DeadlineKind::LastWords);
+        } else if self.guest_answers() {
+            self.ask_for_journal(out);
         } else {
             self.stop_guest(out);
         }
     }
 
+    fn ask_for_journal(&mut self, out: &mut Outbox) {
+        self.arm_fixed(out, DeadlineKind::Journal);
+        out.ask(Effect::CollectJournal);
+    }
+
+    fn guest_answers(&self) -> bool {
+        let runs = self
+            .verdict
+            .as_ref()
+            .is_some_and(|verdict| !GUEST_STANDS_STILL.iter().any(|cause| cause.id() == verdict.cause));
+        runs && self.boot.ssh.stable && !self.cancelled()
+    }
+
     fn stop_guest(&mut self, out: &mut Outbox) {
         self.deadlines.disarm(DeadlineKind::LastWords);
+        self.deadlines.disarm(DeadlineKind::Journal);
         self.arm_shorter_if_cancelled(out, DeadlineKind::Stop, CANCELLED_STOP);
         out.ask(Effect::StopGuest);
     }
@@ -43,12 +74,27 @@ impl Gate {
         match event {
             // The answer to a question from before.
             Event::StatusObserved(GuestStatus::Running) => Handled,
-            Event::DeadlinePassed(DeadlineKind::LastWords) => {
+            Event::JournalCollected { missing } if self.deadlines.is_armed(DeadlineKind::Journal) => {
+                if let Some(why) = missing {
+                    out.note(State::Stopping, "journal-missing", why, None);
+                }
                 self.stop_guest(out);
                 Handled
             }
+            Event::DeadlinePassed(DeadlineKind::Journal) => {
+                out.note(State::Stopping, "journal-missing", "the guest did not hand it out in time", None);
+                self.stop_guest(out);
+                Handled
+            }
+            // A shell may wait on the console where it ended.
+            Event::DeadlinePassed(DeadlineKind::LastWords) => {
+                self.ask_for_journal(out);
+                Handled
+            }
             // By itself: QEMU pauses a guest that panics.
-            Event::GuestStopped if self.deadlines.is_armed(DeadlineKind::LastWords) => {
+            Event::GuestStopped
+                if self.deadlines.is_armed(DeadlineKind::LastWords) || self.deadlines.is_armed(DeadlineKind::Journal) =>
+            {
                 self.stop_guest(out);
                 Handled
             }
@@ -76,11 +122,11 @@ impl Gate {
                 if !missing.is_empty() {
                     reason = reason.detail(format!("without {}", missing.join(", ")));
                 }
-                let hold = self.plan.on_failure == Some(FailurePolicy::Hold) && !self.hold.is_zero();
-                let to = if hold && !self.cancelled() {
-                    State::Held
-                } else {
-                    State::Discarding
+                let to = match self.plan.on_failure {
+                    _ if self.cancelled() => State::Discarding,
+                    Some(FailurePolicy::Hold) if !self.hold.is_zero() => State::Held,
+                    Some(FailurePolicy::Bundle) => State::Saving,
+                    _ => State::Discarding,
                 };
                 self.go(out, to, reason)
             }
@@ -91,9 +137,53 @@ impl Gate {
         }
     }
 
+    pub(super) fn enter_saving(&mut self, out: &mut Outbox) {
+        self.arm_fixed(out, DeadlineKind::Save);
+        self.arm_fixed(out, DeadlineKind::SaveProgress);
+        out.ask(Effect::SaveCheckpoint);
+    }
+
+    pub(super) fn saving(&mut self, event: &Event, out: &mut Outbox) -> Step {
+        match event {
+            Event::CheckpointProgressed { .. } => {
+                self.arm_fixed(out, DeadlineKind::SaveProgress);
+                Handled
+            }
+            Event::CheckpointSaved { size_bytes } => {
+                let size = ByteSize(*size_bytes).to_string();
+                let reason = Reason::event("checkpoint-saved").confirmed("QMP MIGRATION: completed");
+                self.go(out, State::Discarding, reason.detail(size))
+            }
+            Event::CheckpointFailed { detail } => {
+                self.not_saved(detail.clone());
+                self.go(
+                    out,
+                    State::Discarding,
+                    Reason::event("checkpoint-failed").detail(detail.clone()),
+                )
+            }
+            Event::DeadlinePassed(kind @ (DeadlineKind::Save | DeadlineKind::SaveProgress)) => {
+                let (event, detail) = match kind {
+                    DeadlineKind::Save => ("deadline-save", "it was not saved in time"),
+                    _ => ("deadline-save-progress", "saving it came to a standstill"),
+                };
+                self.not_saved(detail.to_owned());
+                out.ask(Effect::AbandonCheckpoint);
+                self.go(out, State::Discarding, Reason::event(event).detail(detail))
+            }
+            _ => Super,
+        }
+    }
+
+    /// The verdict stands; that the machine can't be opened again is told beside it.
+    fn not_saved(&mut self, why: String) {
+        self.remark(format!("the machine could not be saved: {why}"));
+    }
+
     pub(super) fn enter_held(&mut self, out: &mut Outbox) {
         let hold = self.hold;
         self.arm(out, DeadlineKind::Hold, hold);
+        out.ask(Effect::OpenHold);
     }
 
     pub(super) fn held(&mut self, event: &Event, out: &mut Outbox) -> Step {
@@ -101,6 +191,19 @@ impl Gate {
             Event::DeadlinePassed(DeadlineKind::Hold) => {
                 self.go(out, State::Discarding, Reason::event("deadline-hold"))
             }
+            Event::HoldReleased => self.go(out, State::Discarding, Reason::event("hold-released")),
+            Event::HoldExtended { limit } => {
+                self.hold = *limit;
+                self.arm(out, DeadlineKind::Hold, *limit);
+                Handled
+            }
+            // How whoever waits at the terminal ends it; QEMU is well and gets its ladder.
+            Event::CancelRequested { signal } => {
+                let reason = Reason::event("hold-released").detail(signal.name());
+                self.go(out, State::Discarding, reason)
+            }
+            // A person who lets the guest go on sees what it does; the verdict is decided.
+            Event::GuestPanicked | Event::GuestShutDown { .. } | Event::ConsoleMatched(_) => Handled,
             _ => Super,
         }
     }

@@ -73,6 +73,17 @@ fn fixed_events() -> Vec<Event> {
         Event::ImagesReleased,
         Event::ImageLocked { detail: String::new() },
         Event::Captured { missing: Vec::new() },
+        Event::JournalCollected { missing: None },
+        Event::CheckpointProgressed {
+            done_bytes: 1,
+            total_bytes: 2,
+        },
+        Event::CheckpointSaved { size_bytes: 1 },
+        Event::CheckpointFailed { detail: String::new() },
+        Event::HoldReleased,
+        Event::HoldExtended {
+            limit: Duration::from_secs(60),
+        },
         Event::HostStalled {
             gap: Duration::from_secs(5),
         },
@@ -252,7 +263,11 @@ pub fn representative_plan(encrypted: bool) -> Plan {
             stage("install", command, VmUse::Fresh, Evidence::Installed),
             stage("installed", installed, VmUse::Fresh, Evidence::Target),
         ],
-        on_failure: (!encrypted).then_some(FailurePolicy::Hold),
+        on_failure: Some(if encrypted {
+            FailurePolicy::Bundle
+        } else {
+            FailurePolicy::Hold
+        }),
         timeout_scale: None,
     }
 }

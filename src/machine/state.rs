@@ -31,6 +31,8 @@ pub enum State {
     Stopping,
     /// The guest stands still; its last state is saved as evidence.
     Capturing,
+    /// The guest's memory and disks are saved, so that the machine can be opened again elsewhere.
+    Saving,
     /// The failed machine is kept paused for a person.
     Held,
     /// The failed machine is being ended.
@@ -56,7 +58,7 @@ pub enum Superstate {
 
 impl State {
     /// Every state, in the order of a run.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 18] = [
         Self::Preparing,
         Self::Booting,
         Self::MarkerSeen,
@@ -71,6 +73,7 @@ impl State {
         Self::Verifying,
         Self::Stopping,
         Self::Capturing,
+        Self::Saving,
         Self::Held,
         Self::Discarding,
         Self::Finished,
@@ -93,6 +96,7 @@ impl State {
             Self::Verifying => "Verifying",
             Self::Stopping => "Stopping",
             Self::Capturing => "Capturing",
+            Self::Saving => "Saving",
             Self::Held => "Held",
             Self::Discarding => "Discarding",
             Self::Finished => "Finished",
@@ -106,7 +110,7 @@ impl State {
             Self::Booting | Self::MarkerSeen | Self::SshStable | Self::Installing | Self::Triaged => Superstate::Live,
             Self::PoweringDown | Self::Exiting | Self::Releasing => Superstate::Handover,
             Self::BootingDisk | Self::Unlocking | Self::Verifying => Superstate::InstalledBoot,
-            Self::Stopping | Self::Capturing | Self::Held | Self::Discarding => Superstate::Failing,
+            Self::Stopping | Self::Capturing | Self::Saving | Self::Held | Self::Discarding => Superstate::Failing,
         }
     }
 }

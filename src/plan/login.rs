@@ -1,5 +1,7 @@
 //! Who logs in.
 
+use std::path::PathBuf;
+
 use super::{SecretSource, SshPlan};
 
 /// Who logs in to the guest, and with what. At least one of password and key is there.
@@ -11,6 +13,16 @@ pub struct LoginPlan {
     pub password: Option<SecretSource>,
     /// The private key, if key login is used.
     pub key: Option<SecretSource>,
+}
+
+impl LoginPlan {
+    /// The file that the private key lies in, if it lies in one.
+    pub fn key_file(&self) -> Option<PathBuf> {
+        match &self.key {
+            Some(SecretSource::File(path)) => Some(path.clone()),
+            _ => None,
+        }
+    }
 }
 
 impl SshPlan {

@@ -44,9 +44,9 @@ impl Qmp {
         self.execute(command, deadline).await
     }
 
-    /// Saves the screen as PNG (QEMU 7.1 and later write PNG by themselves).
-    pub async fn screendump_png(&self, path: &std::path::Path, deadline: Duration) -> Result<(), QmpError> {
-        let arguments = serde_json::json!({"filename": path, "format": "png"});
+    /// Saves the screen as PPM.
+    pub async fn screendump_ppm(&self, path: &std::path::Path, deadline: Duration) -> Result<(), QmpError> {
+        let arguments = serde_json::json!({"filename": path, "format": "ppm"});
         self.execute_raw("screendump", arguments, deadline).await.map(drop)
     }
 }

@@ -4,6 +4,8 @@ use std::fmt::Write as _;
 use std::path::Path;
 use std::time::Duration;
 
+use jiff::Timestamp;
+
 use crate::driver::Outcome;
 use crate::machine::{Class, EvidenceRef, Record, StageOutcome};
 use crate::plan::Plan;
@@ -78,6 +80,32 @@ fn place(evidence: &EvidenceRef) -> Option<String> {
 
 fn sentence(text: &str) -> String {
     terminal_line(text, SENTENCE_CHARS_MAX)
+}
+
+/// A hold, as it is told.
+#[derive(Debug, Clone, Copy)]
+pub struct Hold<'a> {
+    /// The run's directory.
+    pub run: &'a Path,
+    /// When it is ended if nobody asks for more.
+    pub expires: Timestamp,
+    /// It outlives the terminal.
+    pub background: bool,
+}
+
+/// What a person is told when the failed machine is held: that it is, until when, and the one command that attaches.
+pub fn hold_block(hold: &Hold<'_>) -> String {
+    let run = hold.run.display();
+    let expires = hold.expires.strftime("%Y-%m-%d %H:%M:%S UTC");
+    let (kept, ended) = if hold.background {
+        ("in the background", format!("`bootgate inspect {run} quit` ends it"))
+    } else {
+        ("by this terminal", "Ctrl-C ends it".to_owned())
+    };
+    format!(
+        "Held:     the machine stands paused at the failure, kept {kept} until {expires}; {ended}\n\
+         Attach:   bootgate inspect {run}\n"
+    )
 }
 
 /// The last words of a run: verdict, cause, where the evidence lies, what to type next.

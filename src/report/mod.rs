@@ -5,7 +5,7 @@ mod junit;
 mod result;
 mod table;
 
-pub use human::{record_line, verdict_block};
+pub use human::{Hold, hold_block, record_line, verdict_block};
 pub use junit::junit;
 pub use result::{ResultInputs, result_json};
 pub use table::trace_table;

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
-use tokio::sync::mpsc;
+use tokio::sync::{broadcast, mpsc};
 
 use super::raw_log::LogLayout;
 use crate::plan::Secret;
@@ -17,6 +17,8 @@ use crate::text;
 pub const SERIAL_TAIL_BYTES: usize = 64 * 1024;
 /// Inputs that may wait for the guest to read them.
 pub const CONSOLE_INPUTS_MAX: usize = 16;
+/// Chunks of output that may wait for who watches the console live. Who is slower misses some, which is told.
+pub const LIVE_CHUNKS_MAX: usize = 256;
 /// Length of a line that [`Console::tail`] returns.
 pub const TAIL_LINE_CHARS_MAX: usize = 512;
 
@@ -124,6 +126,14 @@ impl Console {
             .collect()
     }
 
+    /// The raw bytes of the console's end that are in memory, and all that come after them.
+    pub fn attach(&self) -> (Vec<u8>, broadcast::Receiver<Arc<[u8]>>) {
+        // Under the lock that bytes are noted under, so that none is missed and none comes twice.
+        let recent = self.shared.recent();
+        let live = self.shared.live.subscribe();
+        (recent.bytes.iter().copied().collect(), live)
+    }
+
     /// File and offset in it of a byte of the stream, if it is on disk. `None` for every byte from the first on that a
     /// failing disk lost.
     pub fn locate(&self, offset: u64) -> Option<(PathBuf, u64)> {
@@ -148,6 +158,7 @@ pub(super) struct Shared {
     bytes_seen: AtomicU64,
     first_lost: AtomicU64,
     recent: Mutex<Recent>,
+    live: broadcast::Sender<Arc<[u8]>>,
 }
 
 #[derive(Default)]
@@ -163,6 +174,7 @@ impl Shared {
             bytes_seen: AtomicU64::new(0),
             first_lost: AtomicU64::new(u64::MAX),
             recent: Mutex::default(),
+            live: broadcast::Sender::new(LIVE_CHUNKS_MAX),
         }
     }
 
@@ -174,6 +186,10 @@ impl Shared {
         recent.bytes.drain(..excess);
         recent.bytes.extend(fresh);
         recent.last_byte_at = Some(now);
+        if self.live.receiver_count() > 0 {
+            // Refused only if the last watcher has just left.
+            let _ = self.live.send(bytes.into());
+        }
         self.first_lost.store(first_lost.unwrap_or(u64::MAX), Ordering::Release);
         self.bytes_seen.fetch_add(bytes.len() as u64, Ordering::Release);
     }

@@ -88,6 +88,26 @@ impl Pieces {
 }
 
 impl Session {
+    /// Runs a command for a person: what it prints goes to `pieces` as it comes, both streams in one; gives the exit status,
+    /// 255 if the server told none. Ends when the command ends, or when nobody takes the pieces any more.
+    pub async fn stream(&self, command: String, pieces: tokio::sync::mpsc::Sender<Vec<u8>>) -> Result<u8, ExecError> {
+        let channel = self.open().await?;
+        let (mut read, write) = self.exec(channel, command).await?;
+        let _ = write.eof().await;
+        let status = loop {
+            match read.next().await.ok_or_else(|| ExecError::Lost(self.why_ended()))? {
+                Piece::Stdout(bytes) | Piece::Stderr(bytes) => {
+                    if pieces.send(bytes).await.is_err() {
+                        break None;
+                    }
+                }
+                Piece::Closed(status) => break status,
+            }
+        };
+        let _ = write.close().await;
+        Ok(status.and_then(|status| u8::try_from(status).ok()).unwrap_or(u8::MAX))
+    }
+
     pub(super) async fn open(&self) -> Result<Channel<Msg>, ExecError> {
         let deadline = self.deadlines.open;
         match timeout(deadline, self.handle.channel_open_session()).await {

@@ -1,0 +1,11 @@
+//! `bootgate inspect`: a person looks into a run, and into its machine if that is held.
+
+mod attach;
+mod client;
+mod command;
+mod disk;
+mod live;
+mod show;
+mod verb;
+
+pub(super) use command::Inspect;

@@ -1,0 +1,146 @@
+//! The effects that keep a failed machine: its journal, its checkpoint, the hold.
+
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+use tokio::sync::mpsc;
+
+use crate::evidence::{Held, HoldRecord};
+use crate::machine::Event;
+use crate::procfs::ProcessIdentity;
+
+use super::hold::{Expiry, FileNumbers, HeldMachine, Holder};
+use super::input::{Input, VmInput};
+use super::journal::{self, Way};
+use super::run::Driver;
+use super::vm::Vm;
+
+/// How many requests of people may wait for the driver.
+const ASKS_MAX: usize = 16;
+
+impl Driver<'_> {
+    pub(super) fn collect_journal(&mut self) {
+        let Some(way) = self.vm.as_ref().and_then(|vm| self.way_to_journal(vm)) else {
+            let missing = Some("neither SSH nor a shell on the console answers".to_owned());
+            return self.queue(Event::JournalCollected { missing });
+        };
+        let (run, redactor) = (self.run.clone(), self.redactor.clone());
+        self.with_qmp(|number, _| async move {
+            let missing = journal::collect(way, &run, number, &redactor).await;
+            Some((number, VmInput::Journal { missing }))
+        });
+    }
+
+    fn way_to_journal(&self, vm: &Vm) -> Option<Way> {
+        let last_line = vm.console.tail(1).pop().unwrap_or_default();
+        if journal::at_root_shell(&last_line) {
+            return Some(Way::Shell(vm.console.clone()));
+        }
+        let known = vm.ssh.key.is_some();
+        let login = self.login(vm, self.machine.stage()).filter(|_| known)?;
+        Some(Way::Ssh(Box::new(login), vm.ssh.pin.clone()))
+    }
+
+    pub(super) fn open_hold(&mut self) {
+        let limit = self.machine.hold();
+        let (asks, mut asked) = mpsc::channel(ASKS_MAX);
+        let Some(vm) = &self.vm else { return };
+        let expires = Expiry::at(after(limit));
+        let held = self.held_machine(vm, expires.clone());
+        let (number, inputs) = (vm.number, self.inputs.clone());
+        let holder = match Holder::open(held, asks) {
+            Ok(holder) => holder,
+            Err(error) => {
+                self.note("hold-not-opened", error.to_string());
+                return self.queue(Event::HoldReleased);
+            }
+        };
+        tokio::spawn(async move {
+            while let Some(ask) = asked.recv().await {
+                if inputs.send(Input::Vm(number, VmInput::Hold(ask))).await.is_err() {
+                    return;
+                }
+            }
+        });
+        let moment = expires.get();
+        if let Some(vm) = &mut self.vm {
+            vm.hold = Some((holder, expires));
+        }
+        self.record_hold(moment);
+        let outcome = self.outcome();
+        self.observer.held(&outcome, moment);
+    }
+
+    fn held_machine(&self, vm: &Vm, expires: Expiry) -> HeldMachine {
+        let stage = self.machine.stage();
+        let login = self.plan.login(stage);
+        HeldMachine {
+            qmp: vm.qmp.clone(),
+            console: vm.console.clone(),
+            qemu: vm.running.identity(),
+            directory: self.run.path().to_owned(),
+            ssh_address: vm.ssh_address,
+            login: self.login(vm, stage),
+            user: login.as_ref().map(|login| login.user.clone()),
+            key_file: login.and_then(|login| login.key_file()),
+            pin: vm.ssh.pin.clone(),
+            uuid: self.run.info().uuid,
+            expires,
+            files: FileNumbers::default(),
+        }
+    }
+
+    pub(super) fn extend_hold(&mut self, limit: Duration) {
+        let Some((_, expires)) = self.vm.as_ref().and_then(|vm| vm.hold.as_ref()) else {
+            return;
+        };
+        let moment = after(limit);
+        expires.set(moment);
+        self.record_hold(moment);
+        self.handle(&Event::HoldExtended { limit });
+    }
+
+    fn record_hold(&mut self, expires: Timestamp) {
+        let Some(qemu) = self.vm.as_ref().map(|vm| vm.running.identity()) else {
+            return;
+        };
+        let recorded = ProcessIdentity::of(std::process::id())
+            .map_err(|error| error.to_string())
+            .and_then(|holder| {
+                let hold = HoldRecord {
+                    holder,
+                    qemu,
+                    what: Held::Failure,
+                    since: Timestamp::now(),
+                    expires,
+                };
+                self.run.record_hold(&hold).map_err(|error| error.to_string())
+            });
+        if let Err(why) = recorded {
+            self.note("hold-not-recorded", why);
+        }
+    }
+
+    /// Nobody may come in any more.
+    pub(super) fn close_hold(&mut self) {
+        if self.vm.as_mut().and_then(|vm| vm.hold.take()).is_some() {
+            self.run.discard_hold();
+        }
+    }
+
+    pub(super) fn save_checkpoint(&mut self) {
+        todo!()
+    }
+
+    pub(super) fn abandon_checkpoint(&mut self) {
+        if let Some(task) = self.vm.as_mut().and_then(|vm| vm.tasks.checkpoint.take()) {
+            task.abort();
+        }
+    }
+}
+
+/// A moment from now; the end of time if that is too far.
+fn after(limit: Duration) -> Timestamp {
+    let limit = SignedDuration::try_from(limit).unwrap_or(SignedDuration::MAX);
+    Timestamp::now().checked_add(limit).unwrap_or(Timestamp::MAX)
+}
