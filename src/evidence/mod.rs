@@ -9,6 +9,7 @@ mod reap;
 mod record;
 mod reserve;
 mod rundir;
+mod screenshot;
 mod transcript;
 
 pub use atomic::write_atomically;
@@ -22,4 +23,5 @@ pub use reap::{Orphan, Reaped, find_orphans, reap};
 pub use record::{RunRecord, RunState, list, open};
 pub use reserve::{RESERVE_BYTES, Reserve};
 pub use rundir::{RunDir, RunInfo, SOCKET_PATH_BYTES_MAX};
+pub use screenshot::{PPM_BYTES_MAX, SIDE_PIXELS_MAX, ScreenshotError, ppm_to_png};
 pub use transcript::{TranscriptBudget, TranscriptLog};

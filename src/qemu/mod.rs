@@ -7,6 +7,7 @@ mod child;
 pub mod disk;
 pub mod feature;
 pub mod firmware;
+pub mod keymap;
 mod probe_sector;
 pub mod process;
 

@@ -35,6 +35,7 @@ pub(crate) const ROOMS: &[Room] = &[
     room("triage", 1),
     room("qemu::argv", 1),
     room("qemu::feature", 1),
+    room("qemu::keymap", 1),
     room("qemu::probe_sector", 1),
     room("qmp::codec", 1),
     room("qmp::error", 1),
