@@ -3,28 +3,37 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::Args;
+use rustix::process::Signal;
 use serde_json::{Value, json};
 
-use crate::evidence::{Orphan, RESERVE_BYTES, Reaped, find_orphans, list, reap};
+use crate::evidence::{HoldRecord, Orphan, RESERVE_BYTES, Reaped, find_orphans, list, reap};
+use crate::procfs::{ProcessGrip, ProcessIdentity};
 use crate::units::ByteSize;
 
-use super::{args, say};
+use super::{args, inspect, say};
 
 /// The exit code if something could not be ended: the host's fault.
 const EXIT_LEFT: u8 = 4;
+/// How long a holder may take to end its machine by the ladder.
+const HOLDER_ENDS_WITHIN: Duration = Duration::from_secs(15);
+const KILLED_WITHIN: Duration = Duration::from_secs(5);
 
-/// End every QEMU whose bootgate is gone. Runs that are going on are never touched.
+/// End every machine that is held, and every QEMU whose bootgate is gone. Runs that are going on are never touched.
 ///
 /// A QEMU dies with its bootgate; this is for the host on which it did not. It also gives back the disk space that a
-/// killed run kept for its last words. Each `bootgate run` begins with the same.
+/// killed run kept for its last words. Each `bootgate run` begins with the same, except that it leaves holds alone.
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  bootgate reap\n  bootgate reap --runs /srv/runs --json")]
 pub(super) struct Reap {
     /// The directory that keeps the runs.
     #[arg(long, value_name = "DIR", env = "BOOTGATE_RUNS", default_value_os_t = args::default_runs())]
     runs: PathBuf,
+    /// Leave the machines that are held for a person.
+    #[arg(long)]
+    keep_held: bool,
     /// Print what was found as JSON.
     #[arg(long)]
     json: bool,
@@ -32,7 +41,10 @@ pub(super) struct Reap {
 
 impl Reap {
     pub(super) fn execute(self) -> ExitCode {
-        let sweep = Sweep::of(&self.runs);
+        let mut sweep = Sweep::of(&self.runs);
+        if !self.keep_held {
+            sweep.end_holds(&self.runs);
+        }
         let said = if self.json {
             say::answer(format_args!("{:#}\n", sweep.to_json()))
         } else if sweep.found.is_empty() {
@@ -64,6 +76,15 @@ enum Found {
     Reserve {
         run: PathBuf,
     },
+    /// A machine that was held for a person.
+    Released {
+        run: PathBuf,
+    },
+    /// One whose holder does not let go of it.
+    StillHeld {
+        run: PathBuf,
+        hold: HoldRecord,
+    },
     /// The sweep itself could not look.
     Blind(String),
 }
@@ -92,6 +113,21 @@ impl Sweep {
         Self { found }
     }
 
+    /// Asks every holder to end its machine, and ends the holder that does not.
+    fn end_holds(&mut self, runs: &Path) {
+        let held = list(runs).unwrap_or_default().into_iter();
+        for (record, hold) in held.filter_map(|record| record.hold().map(|hold| (record, hold))) {
+            let run = record.path;
+            let asked = inspect::quit(&run);
+            let found = if asked && is_gone(hold.holder, HOLDER_ENDS_WITHIN) || kill(hold.holder) {
+                Found::Released { run }
+            } else {
+                Found::StillHeld { run, hold }
+            };
+            self.found.push(found);
+        }
+    }
+
     fn lines(&self) -> impl Iterator<Item = String> {
         self.found.iter().map(ToString::to_string)
     }
@@ -101,7 +137,10 @@ impl Sweep {
         !self
             .found
             .iter()
-            .all(|found| matches!(found, Found::Killed(_) | Found::Reserve { .. }))
+            .all(|found| matches!(
+                found,
+                Found::Killed(_) | Found::Reserve { .. } | Found::Released { .. }
+            ))
     }
 
     fn to_json(&self) -> Value {
@@ -116,7 +155,7 @@ impl Found {
     fn orphan(&self) -> Option<&Orphan> {
         match self {
             Self::Killed(orphan) | Self::StillThere(orphan) | Self::Failed(orphan, _) => Some(orphan),
-            Self::Reserve { .. } | Self::Blind(_) => None,
+            Self::Reserve { .. } | Self::Released { .. } | Self::StillHeld { .. } | Self::Blind(_) => None,
         }
     }
 
@@ -126,11 +165,13 @@ impl Found {
             Self::StillThere(_) => "still-there",
             Self::Failed(..) => "not-killed",
             Self::Reserve { .. } => "reserve-given-back",
+            Self::Released { .. } => "hold-ended",
+            Self::StillHeld { .. } => "still-held",
             Self::Blind(_) => "not-looked-at",
         };
         let orphan = self.orphan();
         let run = match self {
-            Self::Reserve { run } => Some(run),
+            Self::Reserve { run } | Self::Released { run } | Self::StillHeld { run, .. } => Some(run),
             _ => orphan.and_then(|orphan| orphan.run.as_ref()),
         };
         json!({
@@ -161,8 +202,32 @@ impl fmt::Display for Found {
                     run.display()
                 )
             }
+            Self::Released { run } => write!(f, "ended the machine that was held for {}", run.display()),
+            Self::StillHeld { run, hold } => write!(
+                f,
+                "the machine of {} is still held: {} does not end; look for a hung disk in `dmesg`",
+                run.display(),
+                hold.holder
+            ),
             Self::Blind(why) => write!(f, "can't look for orphans: {why}"),
         }
+    }
+}
+
+fn is_gone(process: ProcessIdentity, within: Duration) -> bool {
+    match ProcessGrip::take(process) {
+        Ok(Some(grip)) => grip.wait_until_gone(within).unwrap_or(false),
+        Ok(None) => true,
+        Err(_) => false,
+    }
+}
+
+/// Its QEMU dies with it.
+fn kill(process: ProcessIdentity) -> bool {
+    match ProcessGrip::take(process) {
+        Ok(Some(grip)) => grip.signal(Signal::KILL).is_ok() && is_gone(process, KILLED_WITHIN),
+        Ok(None) => true,
+        Err(_) => false,
     }
 }
 

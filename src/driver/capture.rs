@@ -5,17 +5,13 @@ use std::time::Duration;
 
 use serde_json::{Map, Value};
 
-use crate::evidence::{RunDir, write_atomically};
+use crate::evidence::{RunDir, ppm_to_png, write_atomically};
 use crate::qmp::Qmp;
-use crate::report::ppm_to_png;
 use crate::serial::console::Console;
 use crate::serial::screen;
 
 /// How long each piece may take.
 const PIECE_WITHIN: Duration = Duration::from_secs(3);
-/// The size of a serial terminal, which no guest asks for.
-const SERIAL_COLUMNS: u16 = 80;
-const SERIAL_ROWS: u16 = 25;
 
 /// Pages of the human monitor, for what QMP does not tell.
 const PAGES: [(&str, &str); 3] = [
@@ -90,7 +86,7 @@ pub(super) async fn screen(qmp: &Qmp, png: &Path) -> Result<(), String> {
 /// The last screen of the serial console, as a terminal would show it.
 pub(super) fn serial_screen(console: &Console) -> String {
     let (recent, _) = console.attach();
-    screen::render(&recent, SERIAL_COLUMNS, SERIAL_ROWS).to_string()
+    screen::render(&recent, screen::USUAL).text()
 }
 
 fn save(run: &RunDir, name: &str, bytes: &[u8]) -> Result<(), String> {

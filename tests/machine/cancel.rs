@@ -51,8 +51,16 @@ fn worlds() -> Vec<World> {
     );
     let mut held = plans::boot_only();
     held.on_failure = Some(FailurePolicy::Hold);
-    let failing = [State::Stopping, State::Capturing, State::Held, State::Discarding];
-    keep(held, Habits::default(), vec![(1_000, Event::GuestPanicked)], &failing);
+    keep(
+        held,
+        Habits::default(),
+        vec![(1_000, Event::GuestPanicked)],
+        &[State::Stopping, State::Capturing, State::Held],
+    );
+    let mut saved = plans::boot_only();
+    saved.on_failure = Some(FailurePolicy::Bundle);
+    let last = [State::Saving, State::Discarding];
+    keep(saved, Habits::default(), vec![(1_000, Event::GuestPanicked)], &last);
     worlds
 }
 

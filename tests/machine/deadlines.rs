@@ -9,7 +9,7 @@ use bootgate::machine::{
 use bootgate::plan::{FailurePolicy, Plan};
 
 use crate::plans;
-use crate::words::{cancel, marker, probed, qmp_lost, seen, stable, stalled};
+use crate::words::{cancel, ended, marker, probed, qmp_lost, seen, stable, stalled};
 use crate::world::{Habits, World};
 
 const MS: Duration = Duration::from_millis(1);
@@ -79,12 +79,25 @@ impl Row {
     }
 }
 
+/// Saving goes on, but never ends.
+fn slowly() -> impl Iterator<Item = (u64, Event)> {
+    (1..40).map(|step| {
+        let event = Event::CheckpointProgressed {
+            done_bytes: step,
+            total_bytes: 100,
+        };
+        (step * 5_000, event)
+    })
+}
+
 #[allow(clippy::too_many_lines, reason = "a table of one row a kind")]
 fn rows() -> Vec<Row> {
     use DeadlineKind as Kind;
     let panic = || vec![(1_000, Event::GuestPanicked)];
     let mut held = plans::boot_only();
     held.on_failure = Some(FailurePolicy::Hold);
+    let mut saved = plans::boot_only();
+    saved.on_failure = Some(FailurePolicy::Bundle);
     let mut command = plans::gate();
     command.stages.truncate(2);
     let answered = vec![(5_000, marker()), (6_000, probed(ProbeClass::Broken))];
@@ -156,12 +169,29 @@ fn rows() -> Vec<Row> {
         row(
             Kind::LastWords,
             1_000,
-            "stop-guest",
+            "collect-journal",
             plans::boot_only(),
             vec![(5_000, seen(Mark::Rule(crate::words::rule(Class::Failed, true))))],
         ),
         row(Kind::Stop, 3_000, "deadline-stop", plans::boot_only(), panic()).habits(|h| h.stops = None),
         row(Kind::Capture, 10_000, "deadline-capture", plans::boot_only(), panic()).habits(|h| h.captures = false),
+        row(
+            Kind::Save,
+            120_000,
+            "deadline-save",
+            saved.clone(),
+            panic().into_iter().chain(slowly()).collect(),
+        )
+        .habits(|h| h.saves = None),
+        row(Kind::SaveProgress, 10_000, "deadline-save-progress", saved, panic()).habits(|h| h.saves = None),
+        row(
+            Kind::Journal,
+            3_000,
+            "stop-guest",
+            plans::gate(),
+            vec![(5_000, marker()), (6_000, stable()), (7_000, ended(1))],
+        )
+        .habits(|h| h.tells = false),
         row(Kind::Hold, 1_800_000, "deadline-hold", held, panic()),
         row(Kind::Discard, 10_000, "deadline-discard", plans::boot_only(), panic()).habits(|h| h.ends = false),
     ]
@@ -172,7 +202,8 @@ fn transition_at(machine: &Machine, at: Instant) -> Option<&'static str> {
     let effects = machine.clone().expire(at);
     effects.iter().find_map(|effect| match effect {
         Effect::Record(Record::Transition { event, .. }) => Some(*event),
-        // The one deadline that changes no state: the guest has had its last words.
+        // The deadlines that change no state: the guest has had its last words, and been asked for its journal.
+        Effect::CollectJournal => Some("collect-journal"),
         Effect::StopGuest => Some("stop-guest"),
         _ => None,
     })

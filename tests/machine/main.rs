@@ -7,6 +7,7 @@ mod debounce;
 mod failures;
 mod happy;
 mod installed;
+mod keep;
 mod plans;
 mod scenario;
 mod walks;

@@ -84,6 +84,13 @@ fn helpful(machine: &Machine, ms: u64, line_seen: bool) -> Event {
         State::Verifying => pick(vec![seen(Mark::Target), status(GuestStatus::Running), stable()]),
         State::Stopping => status(GuestStatus::Paused),
         State::Capturing => Event::Captured { missing: Vec::new() },
+        State::Saving => pick(vec![
+            Event::CheckpointProgressed {
+                done_bytes: 1,
+                total_bytes: 2,
+            },
+            Event::CheckpointSaved { size_bytes: 1 },
+        ]),
         State::Held | State::Finished => Event::DeadlinePassed(DeadlineKind::Hold),
     }
 }

@@ -22,6 +22,10 @@ pub(crate) struct Habits {
     pub(crate) status: Option<GuestStatus>,
     pub(crate) stops: Option<GuestStatus>,
     pub(crate) captures: bool,
+    /// The guest hands out its journal.
+    pub(crate) tells: bool,
+    /// The machine is saved, or why not; `None`: saving it never ends.
+    pub(crate) saves: Option<Result<u64, String>>,
     /// After how many milliseconds the guest shuts down when asked.
     pub(crate) powers_down: Option<u64>,
     pub(crate) ends: bool,
@@ -35,6 +39,8 @@ impl Default for Habits {
             status: Some(GuestStatus::Running),
             stops: Some(GuestStatus::Paused),
             captures: true,
+            tells: true,
+            saves: Some(Ok(100)),
             powers_down: Some(100),
             ends: true,
             releases: true,
@@ -174,6 +180,11 @@ impl World {
             Effect::QueryStatus if self.linked => Event::StatusObserved(self.habits.status?),
             Effect::StopGuest if self.linked => Event::StatusObserved(self.habits.stops?),
             Effect::Capture if self.linked && self.habits.captures => Event::Captured { missing: Vec::new() },
+            Effect::CollectJournal if self.habits.tells => Event::JournalCollected { missing: None },
+            Effect::SaveCheckpoint if self.linked => match self.habits.saves.clone()? {
+                Ok(size_bytes) => Event::CheckpointSaved { size_bytes },
+                Err(detail) => Event::CheckpointFailed { detail },
+            },
             Effect::PowerDown => {
                 let (by_guest, reason) = (true, "guest-shutdown".to_owned());
                 return Some((self.habits.powers_down?, Event::GuestShutDown { by_guest, reason }));

@@ -67,6 +67,11 @@ pub(in crate::cli) fn perform(record: &RunRecord, verb: Verb, as_json: bool) -> 
     }
 }
 
+/// Asks the holder of a run to end its machine. True if it takes it.
+pub(in crate::cli) fn quit(run: &Path) -> bool {
+    client::ask(run, &Request::Quit).is_ok()
+}
+
 /// A run that verbs are carried out on.
 struct Target<'a> {
     record: &'a RunRecord,

@@ -9,3 +9,4 @@ mod show;
 mod verb;
 
 pub(super) use command::Inspect;
+pub(super) use live::quit;
