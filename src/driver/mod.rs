@@ -11,6 +11,7 @@ mod input;
 mod journal;
 mod keep;
 mod keys;
+mod launch;
 mod perform;
 mod prepare;
 mod resolve;

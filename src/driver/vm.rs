@@ -6,6 +6,7 @@ use std::sync::Arc;
 use tokio::sync::mpsc;
 use tokio::task::AbortHandle;
 
+use crate::qemu::argv::MachineSpec;
 use crate::qemu::process::Running;
 use crate::qmp::{Qmp, QmpNotice};
 use crate::serial::console::Console;
@@ -33,6 +34,9 @@ pub(super) struct Vm {
     pub(super) ssh_address: Option<SocketAddr>,
     /// What must be free after this machine has exited.
     pub(super) images: Vec<std::path::PathBuf>,
+    /// What the machine is, and the command line that it was started with.
+    pub(super) machine: MachineSpec,
+    pub(super) argv: Vec<String>,
     pub(super) ssh: SshSide,
     pub(super) tasks: Tasks,
     /// The door for a person, while the machine is held.

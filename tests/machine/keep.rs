@@ -43,7 +43,11 @@ fn a_failed_machine_is_saved_after_its_evidence_and_before_its_end() {
     ];
     let times: Vec<_> = order.iter().map(|effect| asked(&world, effect)[0]).collect();
     assert!(times.is_sorted(), "{times:?}");
-    assert!(world.trace().contains("Saving → Discarding: checkpoint-saved ✓"), "{}", world.trace());
+    assert!(
+        world.trace().contains("Saving → Discarding: checkpoint-saved ✓"),
+        "{}",
+        world.trace()
+    );
     assert_eq!(world.verdict().cause, "command-failed");
 }
 
@@ -72,7 +76,11 @@ fn a_machine_that_can_not_be_saved_changes_nothing_of_the_verdict() {
     assert_eq!(saved.verdict(), not_saved.verdict());
     assert_eq!(saved.verdict(), never.verdict());
     let remarks = |world: &World| world.machine.reports()[1].remarks.join("; ");
-    assert!(remarks(&not_saved).contains("the disk is full"), "{}", remarks(&not_saved));
+    assert!(
+        remarks(&not_saved).contains("the disk is full"),
+        "{}",
+        remarks(&not_saved)
+    );
     assert!(remarks(&never).contains("standstill"), "{}", remarks(&never));
     assert!(asked(&never, &Effect::AbandonCheckpoint).len() == 1);
 }
@@ -149,7 +157,11 @@ fn a_hold_ends_when_it_is_released_or_expires_and_can_be_extended() {
     let limit = Duration::from_secs(10);
     assert_eq!(held_until(vec![(60_000, Event::HoldExtended { limit })]), (70_000, 1));
     let interrupt = cancel(bootgate::machine::StopSignal::Interrupt);
-    assert_eq!(held_until(vec![(60_000, interrupt)]), (60_000, 1), "the verdict's exit code stays");
+    assert_eq!(
+        held_until(vec![(60_000, interrupt)]),
+        (60_000, 1),
+        "the verdict's exit code stays"
+    );
 }
 
 #[test]
