@@ -3,5 +3,6 @@
 pub mod console;
 pub mod marker;
 pub mod raw_log;
+pub mod screen;
 pub mod splitter;
 pub mod tap;
