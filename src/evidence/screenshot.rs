@@ -3,10 +3,8 @@
 //! QEMU is asked for a PPM and not for a PNG: when the host's disk is full its PNG writer aborts the whole process, and its
 //! PPM writer answers with an error.
 
-use crate::units::MIB;
-
 /// Largest picture that is read, in bytes.
-pub const PPM_BYTES_MAX: usize = 64 * MIB as usize;
+pub const PPM_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// Longest side of a picture, in pixels.
 pub const SIDE_PIXELS_MAX: u32 = 16_384;
 
@@ -82,9 +80,8 @@ fn parse(ppm: &[u8]) -> Result<Picture<'_>, ScreenshotError> {
         return Err(lacks("it has not eight bits per channel"));
     }
     // One white-space character, because the first pixel's byte may look like another.
-    let pixels = match rest {
-        [b' ' | b'\n' | b'\t' | b'\r', pixels @ ..] => pixels,
-        _ => return Err(lacks("nothing stands between its header and its pixels")),
+    let [b' ' | b'\n' | b'\t' | b'\r', pixels @ ..] = rest else {
+        return Err(lacks("nothing stands between its header and its pixels"));
     };
     let want_bytes = width as usize * height as usize * CHANNELS;
     if pixels.len() != want_bytes {

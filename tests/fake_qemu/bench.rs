@@ -60,7 +60,7 @@ impl Bench {
             fs::write(path.join(format!("story-{number}.json")), text).unwrap();
         }
         let gate = format!(
-            "gate = \"fake\"\ntimeout-scale = 1.0\n[image]\niso = \"live.iso\"\n\
+            "gate = \"fake\"\non-failure = \"discard\"\ntimeout-scale = 1.0\n[image]\niso = \"live.iso\"\n\
              [machine]\nfirmware = \"bios\"\ncpus = 1\nmemory = \"128MiB\"\naccelerator = \"tcg\"\nqemu = \"{}\"\n\
              [[disk]]\nname = \"target\"\nsize = \"16MiB\"\n\
              [console]\nmarkers = [\"LIVE-READY\"]\nfail = [\"BUG: \"]\n{ssh}\n{}",

@@ -20,6 +20,8 @@ pub(crate) struct Gate {
     pub(crate) disk: bool,
     pub(crate) accelerator: &'static str,
     pub(crate) qemu: Option<PathBuf>,
+    /// What becomes of a machine that fails.
+    pub(crate) on_failure: &'static str,
     pub(crate) stages: String,
 }
 
@@ -34,6 +36,7 @@ impl Default for Gate {
             disk: false,
             accelerator: "tcg",
             qemu: None,
+            on_failure: "discard",
             stages: boot("marker"),
         }
     }
@@ -42,7 +45,7 @@ impl Default for Gate {
 impl Gate {
     pub(crate) fn text(&self) -> String {
         let guest = tiny();
-        let mut text = "gate = \"owned\"\n[image]\n".to_owned();
+        let mut text = format!("gate = \"owned\"\non-failure = \"{}\"\n[image]\n", self.on_failure);
         if self.iso {
             let _ = writeln!(text, "iso = {}\nattach = \"virtio\"", quoted(&guest.join("tiny.iso")));
         } else {

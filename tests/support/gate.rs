@@ -36,6 +36,8 @@ impl GateFile {
             files: Vec::new(),
         };
         gate.set("timeout-scale", "1.0");
+        // What becomes of the machine is for the tests that say so.
+        gate.set("on-failure", "'discard'");
         gate.set("machine.accelerator", "'tcg'");
         gate.set("machine.cpus", "1");
         let tiny = tiny();

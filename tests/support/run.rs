@@ -49,9 +49,17 @@ pub(crate) fn run(gate: &GateFile) -> Run {
 
 /// Starts the program on a gate.
 pub(crate) fn start(gate: &GateFile) -> Running {
+    start_with(gate, &[], &[])
+}
+
+/// The same with more arguments and other variables of the environment.
+pub(crate) fn start_with(gate: &GateFile, arguments: &[&str], environment: &[(&str, &str)]) -> Running {
     let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
     let mut command = program(gate, folder.path(), &folder.path().join("runs"));
     command
+        .args(arguments)
+        .env_remove("CI")
+        .envs(environment.iter().copied())
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped());
@@ -98,6 +106,17 @@ impl Running {
                 _ => {}
             }
         }
+    }
+
+    /// Waits until the machine is held; gives the run's directory.
+    pub(crate) fn until_held(&mut self) -> PathBuf {
+        self.until(|record| record["to"] == "Held");
+        self.follow.run().unwrap().to_owned()
+    }
+
+    /// The program's process.
+    pub(crate) fn controller(&self) -> Pid {
+        self.controller
     }
 
     /// Sends a signal to the run's QEMU; tells when.

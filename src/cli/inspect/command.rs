@@ -25,10 +25,10 @@ pub(in crate::cli) struct Inspect {
     #[arg(default_value = "last")]
     run: String,
     /// The directory that keeps the runs.
-    #[arg(long, value_name = "DIR", env = "BOOTGATE_RUNS", default_value_os_t = args::default_runs())]
+    #[arg(long, global = true, value_name = "DIR", env = "BOOTGATE_RUNS", default_value_os_t = args::default_runs())]
     runs: PathBuf,
     /// Print what a program would read as JSON.
-    #[arg(long)]
+    #[arg(long, global = true)]
     json: bool,
     #[command(subcommand)]
     verb: Option<Verb>,
