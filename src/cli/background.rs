@@ -24,7 +24,9 @@ pub(super) fn follow() -> ExitCode {
     match follow_child() {
         Ok(code) => ExitCode::from(code),
         Err(error) => {
-            say::tell(format_args!("error: no process can be started in the background: {error}"));
+            say::tell(format_args!(
+                "error: no process can be started in the background: {error}"
+            ));
             ExitCode::from(Verdict::EXIT_INTERNAL)
         }
     }

@@ -162,7 +162,10 @@ mod tests {
         let decided = discard.decide(Some(FailurePolicy::Hold), PERSON).unwrap();
         assert_eq!(decided.policy, FailurePolicy::Discard);
         let long = args(None, Some(7200)).decide(None, SCRIPT).unwrap();
-        assert_eq!((long.policy, long.hold.as_secs(), long.background), (FailurePolicy::Hold, 7200, true));
+        assert_eq!(
+            (long.policy, long.hold.as_secs(), long.background),
+            (FailurePolicy::Hold, 7200, true)
+        );
         assert_eq!(args(None, Some(7200)).decide(None, CI), None);
         assert_eq!(args(Some(Policy::Hold), None).decide(None, CI), None);
         let short = args(Some(Policy::Hold), None).decide(None, PERSON).unwrap();

@@ -73,7 +73,10 @@ fn what(run: &RunRecord, hold: &HoldRecord) -> String {
         Held::Reopened => "reopened from a bundle".to_owned(),
         Held::Failure => {
             let result = run.result().ok().flatten().unwrap_or_default();
-            let cause = result.pointer("/verdict/cause").and_then(Value::as_str).unwrap_or("failed");
+            let cause = result
+                .pointer("/verdict/cause")
+                .and_then(Value::as_str)
+                .unwrap_or("failed");
             terminal_line(cause, CAUSE_CHARS_MAX)
         }
     }

@@ -137,10 +137,7 @@ impl Sweep {
         !self
             .found
             .iter()
-            .all(|found| matches!(
-                found,
-                Found::Killed(_) | Found::Reserve { .. } | Found::Released { .. }
-            ))
+            .all(|found| matches!(found, Found::Killed(_) | Found::Reserve { .. } | Found::Released { .. }))
     }
 
     fn to_json(&self) -> Value {

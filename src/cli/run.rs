@@ -38,7 +38,9 @@ const HOLD_ENDED: &str = "The hold has ended; the machine is gone, the evidence 
 /// The exit code is the verdict's class: 0 passed, 1 failed, 2 wrong gate file or arguments (nothing was started),
 /// 3 known failure, 4 infrastructure, 5 untestable, 70 a defect of bootgate, 130 and 143 cancelled.
 #[derive(Debug, Args)]
-#[command(after_help = "Example:\n  bootgate run gate.toml\n  bootgate run gate.toml --runs /srv/runs --json\n  bootgate run gate.toml --hold 2h")]
+#[command(
+    after_help = "Example:\n  bootgate run gate.toml\n  bootgate run gate.toml --runs /srv/runs --json\n  bootgate run gate.toml --hold 2h"
+)]
 pub(super) struct Run {
     /// The gate file.
     gate: PathBuf,
@@ -108,7 +110,12 @@ pub(super) fn run_plan(mut plan: Plan, runs: &Path, how: &How) -> ExitCode {
     if decided.background && !how.failure.is_background() {
         return background::follow();
     }
-    if let Some(error) = how.failure.is_background().then(background::begin).and_then(Result::err) {
+    if let Some(error) = how
+        .failure
+        .is_background()
+        .then(background::begin)
+        .and_then(Result::err)
+    {
         say::tell(format_args!("error: {error}"));
         return ExitCode::from(Verdict::EXIT_INTERNAL);
     }

@@ -3,15 +3,18 @@
 /// The longest content of a frame, in bytes.
 pub const FRAME_BYTES_MAX: usize = 64 * 1024;
 const HEAD_BYTES: usize = 5;
-const OUTPUT: u8 = b'o';
+const STDOUT: u8 = b'o';
+const STDERR: u8 = b'r';
 const END: u8 = b'e';
 const BROKEN: u8 = b'b';
 
 /// One frame.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Frame {
-    /// Some output of the command.
-    Output(Vec<u8>),
+    /// What the command printed on its standard output.
+    Stdout(Vec<u8>),
+    /// What it printed on its standard error.
+    Stderr(Vec<u8>),
     /// The command has ended with this exit status.
     End(u8),
     /// The command could not be followed to its end.
@@ -27,7 +30,8 @@ impl Frame {
     /// The frame as bytes. Output beyond [`FRAME_BYTES_MAX`] belongs in the next frame.
     pub fn encode(&self) -> Vec<u8> {
         let (kind, content) = match self {
-            Self::Output(bytes) => (OUTPUT, &bytes[..bytes.len().min(FRAME_BYTES_MAX)]),
+            Self::Stdout(bytes) => (STDOUT, &bytes[..bytes.len().min(FRAME_BYTES_MAX)]),
+            Self::Stderr(bytes) => (STDERR, &bytes[..bytes.len().min(FRAME_BYTES_MAX)]),
             Self::End(status) => (END, std::slice::from_ref(status)),
             Self::Broken(why) => (BROKEN, &why.as_bytes()[..why.len().min(FRAME_BYTES_MAX)]),
         };
@@ -52,7 +56,8 @@ impl Frame {
             return Ok(None);
         };
         let frame = match (kind, content) {
-            (OUTPUT, content) => Self::Output(content.to_vec()),
+            (STDOUT, content) => Self::Stdout(content.to_vec()),
+            (STDERR, content) => Self::Stderr(content.to_vec()),
             (END, [status]) => Self::End(*status),
             (BROKEN, why) => Self::Broken(String::from_utf8_lossy(why).into_owned()),
             _ => return Err(FrameError),
@@ -74,7 +79,7 @@ mod tests {
             status: u8,
             cut in 1_usize..50,
         ) {
-            let mut sent: Vec<_> = outputs.into_iter().map(Frame::Output).collect();
+            let mut sent: Vec<_> = outputs.into_iter().map(Frame::Stdout).collect();
             sent.push(Frame::End(status));
             let bytes: Vec<u8> = sent.iter().flat_map(Frame::encode).collect();
             let (mut pending, mut got) = (Vec::new(), Vec::new());

@@ -40,9 +40,15 @@ pub(super) async fn capture(qmp: &Qmp, console: &Console, run: &RunDir, number: 
         }
     };
     let path = |name: &str| run.path().join(name);
-    note("screen", self::screen(qmp, &path(&format!("screen-{number}.png"))).await);
+    note(
+        "screen",
+        self::screen(qmp, &path(&format!("screen-{number}.png"))).await,
+    );
     let serial = serial_screen(console);
-    note("serial screen", save(run, &format!("screen-{number}.txt"), serial.as_bytes()));
+    note(
+        "serial screen",
+        save(run, &format!("screen-{number}.txt"), serial.as_bytes()),
+    );
     for (name, page) in PAGES {
         let text = qmp.human(page, PIECE_WITHIN).await.map_err(|error| error.to_string());
         note(
@@ -86,7 +92,7 @@ pub(super) async fn screen(qmp: &Qmp, png: &Path) -> Result<(), String> {
 /// The last screen of the serial console, as a terminal would show it.
 pub(super) fn serial_screen(console: &Console) -> String {
     let (recent, _) = console.attach();
-    screen::render(&recent, screen::USUAL).text()
+    screen::render(&recent).text()
 }
 
 fn save(run: &RunDir, name: &str, bytes: &[u8]) -> Result<(), String> {

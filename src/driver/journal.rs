@@ -7,14 +7,15 @@ use tokio::sync::mpsc;
 
 use crate::evidence::{RunDir, write_atomically};
 use crate::serial::console::Console;
-use crate::ssh::{HostKeyPin, Login, PhaseTimes, Session};
+use crate::ssh::{HostKeyPin, Login, Output, PhaseTimes, Session};
 use crate::text::Redactor;
 use crate::units::MIB;
 
 /// Prints the journal, or the kernel's messages where there is none.
 const COMMAND: &str = "journalctl -b --no-pager -o short-precise -n 5000 2>/dev/null || dmesg";
 /// The same for a slow serial line. The end is in two pieces, so that the echo of the command is not taken for it.
-const SERIAL_COMMAND: &str = "{ journalctl -b --no-pager -n 200 2>/dev/null || dmesg | tail -n 200; }; echo bootgate-journal-'end'";
+const SERIAL_COMMAND: &str =
+    "{ journalctl -b --no-pager -n 200 2>/dev/null || dmesg | tail -n 200; }; echo bootgate-journal-'end'";
 const SERIAL_END: &[u8] = b"bootgate-journal-end";
 /// How much of a journal is kept, in bytes: its end.
 const JOURNAL_BYTES_MAX: usize = 4 * MIB as usize;
@@ -54,10 +55,10 @@ pub(super) async fn collect(way: Way, run: &RunDir, number: u64, redactor: &Reda
 async fn over_ssh(login: &Login, pin: &HostKeyPin, uuid: uuid::Uuid) -> Result<Vec<u8>, String> {
     let connected = Session::connect(login, pin, Some(uuid), &mut PhaseTimes::default()).await;
     let (session, _) = connected.map_err(|outcome| outcome.class().meaning().to_owned())?;
-    let (pieces, mut received) = mpsc::channel::<Vec<u8>>(PIECES_MAX);
+    let (pieces, mut received) = mpsc::channel(PIECES_MAX);
     let gather = async {
         let mut journal = Vec::new();
-        while let Some(piece) = received.recv().await {
+        while let Some(Output::Stdout(piece) | Output::Stderr(piece)) = received.recv().await {
             keep_end(&mut journal, &piece);
         }
         journal

@@ -16,10 +16,17 @@ pub(super) async fn press(qmp: &Qmp, text: &str) -> Result<usize, Refusal> {
         problem,
         help: help.to_owned(),
     };
-    let strokes = keymap::strokes(text)
-        .map_err(|error| refused(error.to_string(), "without `--screen` any text goes to the serial console"))?;
+    let strokes = keymap::strokes(text).map_err(|error| {
+        refused(
+            error.to_string(),
+            "without `--screen` any text goes to the serial console",
+        )
+    })?;
     let ask = "`qmp query-status` shows how the machine stands";
-    let status = qmp.query_status(KEY_WITHIN).await.map_err(|error| refused(error.to_string(), ask))?;
+    let status = qmp
+        .query_status(KEY_WITHIN)
+        .await
+        .map_err(|error| refused(error.to_string(), ask))?;
     if status != RunState::running {
         return Err(refused(
             "the guest is paused, and its keyboard with it".to_owned(),

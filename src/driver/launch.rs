@@ -128,11 +128,7 @@ impl Launcher<'_> {
         }))
     }
 
-    async fn spawn(
-        &self,
-        arguments: Vec<String>,
-        inherited: Vec<InheritedFd>,
-    ) -> Result<Running, PrepareError> {
+    async fn spawn(&self, arguments: Vec<String>, inherited: Vec<InheritedFd>) -> Result<Running, PrepareError> {
         let request = SpawnRequest {
             program: self.qemu.to_owned(),
             arguments: arguments.into_iter().map(Into::into).collect(),

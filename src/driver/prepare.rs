@@ -63,7 +63,9 @@ impl Workshop {
             started: self.started,
             qemu: &host.parts.qemu.binary,
         };
-        let vm = launcher.launch(number, spec, channels, watch, RunState::prelaunch).await?;
+        let vm = launcher
+            .launch(number, spec, channels, watch, RunState::prelaunch)
+            .await?;
         Ok((vm, host.facts.clone()))
     }
 
@@ -74,7 +76,6 @@ impl Workshop {
             uuid: self.run.info().uuid,
         }
     }
-
 }
 
 /// A BIOS that is given an empty boot sector says nothing, so it is not even asked. QEMU alone can look into a qcow2 file,
@@ -93,4 +94,3 @@ fn check_boot_code(spec: &MachineSpec) -> Result<(), PrepareError> {
     }
     Ok(())
 }
-

@@ -137,9 +137,7 @@ impl DeadlineKind {
     pub fn fixed_limit(self) -> Duration {
         Duration::from_secs(match self {
             Self::Prepare | Self::Save => 120,
-            Self::Confirm | Self::Release | Self::Capture | Self::SaveProgress | Self::Exit | Self::Discard => {
-                10
-            }
+            Self::Confirm | Self::Release | Self::Capture | Self::SaveProgress | Self::Exit | Self::Discard => 10,
             Self::PowerDown | Self::Unlock => 30,
             Self::QmpGone | Self::IoCause => 2,
             Self::LastWords => 1,

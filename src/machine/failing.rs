@@ -82,7 +82,12 @@ impl Gate {
                 Handled
             }
             Event::DeadlinePassed(DeadlineKind::Journal) => {
-                out.note(State::Stopping, "journal-missing", "the guest did not hand it out in time", None);
+                out.note(
+                    State::Stopping,
+                    "journal-missing",
+                    "the guest did not hand it out in time",
+                    None,
+                );
                 self.stop_guest(out);
                 Handled
             }
@@ -93,7 +98,8 @@ impl Gate {
             }
             // By itself: QEMU pauses a guest that panics.
             Event::GuestStopped
-                if self.deadlines.is_armed(DeadlineKind::LastWords) || self.deadlines.is_armed(DeadlineKind::Journal) =>
+                if self.deadlines.is_armed(DeadlineKind::LastWords)
+                    || self.deadlines.is_armed(DeadlineKind::Journal) =>
             {
                 self.stop_guest(out);
                 Handled

@@ -5,6 +5,7 @@ use std::time::Duration;
 use russh::client::Msg;
 use russh::{Channel, ChannelMsg, ChannelReadHalf, ChannelWriteHalf};
 use tokio::io::{AsyncRead, AsyncReadExt};
+use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until, timeout};
 
 use super::client::Session;
@@ -58,6 +59,15 @@ impl Reply {
     }
 }
 
+/// What a command printed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Output {
+    /// On its standard output.
+    Stdout(Vec<u8>),
+    /// On its standard error.
+    Stderr(Vec<u8>),
+}
+
 /// A piece of what a command gives back.
 pub(super) enum Piece {
     Stdout(Vec<u8>),
@@ -88,20 +98,20 @@ impl Pieces {
 }
 
 impl Session {
-    /// Runs a command for a person: what it prints goes to `pieces` as it comes, both streams in one; gives the exit status,
-    /// 255 if the server told none. Ends when the command ends, or when nobody takes the pieces any more.
-    pub async fn stream(&self, command: String, pieces: tokio::sync::mpsc::Sender<Vec<u8>>) -> Result<u8, ExecError> {
+    /// Runs a command for a person: what it prints goes to `pieces` as it comes; gives the exit status, 255 if the server told
+    /// none. Ends when the command ends, or when nobody takes the pieces any more.
+    pub async fn stream(&self, command: String, pieces: mpsc::Sender<Output>) -> Result<u8, ExecError> {
         let channel = self.open().await?;
         let (mut read, write) = self.exec(channel, command).await?;
         let _ = write.eof().await;
         let status = loop {
-            match read.next().await.ok_or_else(|| ExecError::Lost(self.why_ended()))? {
-                Piece::Stdout(bytes) | Piece::Stderr(bytes) => {
-                    if pieces.send(bytes).await.is_err() {
-                        break None;
-                    }
-                }
+            let output = match read.next().await.ok_or_else(|| ExecError::Lost(self.why_ended()))? {
+                Piece::Stdout(bytes) => Output::Stdout(bytes),
+                Piece::Stderr(bytes) => Output::Stderr(bytes),
                 Piece::Closed(status) => break status,
+            };
+            if pieces.send(output).await.is_err() {
+                break None;
             }
         };
         let _ = write.close().await;

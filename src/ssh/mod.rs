@@ -22,7 +22,7 @@ mod watch;
 pub use client::Session;
 pub use command::{CommandEnd, CommandError, CommandNotice, CommandSpec, ReconnectRule, run_command};
 pub use detached::{COMMAND_BYTES_MAX, Detached, DetachedError, JobSpec};
-pub use exec::ExecError;
+pub use exec::{ExecError, Output};
 pub use exit::Exit;
 pub use follow::{Followed, Follower};
 pub use hostkey::{HostKey, HostKeyChanged, HostKeyPin, KeyAcrossBoots};

@@ -40,7 +40,10 @@ fn a_terminal_holds_until_ctrl_c() {
     assert_eq!(held(&place).len(), 1, "{}", run.told());
     assert_eq!(place.machines().len(), 1);
     let path = run.record().path;
-    assert!(path.join("result.json").exists(), "the verdict is written while the machine is held");
+    assert!(
+        path.join("result.json").exists(),
+        "the verdict is written while the machine is held"
+    );
     run.signal(Signal::INT);
     assert_eq!(run.ends(ENDS_WITHIN), 1, "the verdict's own code: {}", run.told());
     assert_eq!(place.processes(), []);
@@ -64,7 +67,11 @@ fn a_hold_in_the_background_frees_the_terminal_and_expires() {
         let gone = grip.is_none_or(|grip| grip.wait_until_gone(Duration::from_secs(6) + ENDS_WITHIN).unwrap());
         assert!(gone, "{process} outlives the hold");
     }
-    assert!(ended.elapsed() >= Duration::from_secs(3), "it was not held: {:?}", ended.elapsed());
+    assert!(
+        ended.elapsed() >= Duration::from_secs(3),
+        "it was not held: {:?}",
+        ended.elapsed()
+    );
     assert_eq!(held(&place), [] as [Value; 0]);
 }
 
@@ -93,7 +100,10 @@ fn quit_and_extend_and_reap() {
     assert!(place.ask(&["inspect", &id, "quit"]).status.success());
     for process in holder {
         let grip = bootgate::procfs::ProcessGrip::take(process).unwrap();
-        assert!(grip.is_none_or(|grip| grip.wait_until_gone(ENDS_WITHIN).unwrap()), "{process} is left");
+        assert!(
+            grip.is_none_or(|grip| grip.wait_until_gone(ENDS_WITHIN).unwrap()),
+            "{process} is left"
+        );
     }
 
     let mut second = start(&place, &["--hold", "1h"]);

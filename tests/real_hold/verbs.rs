@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 use crate::gates::{Gate, boot, command};
-use crate::watched_run::{Place, Watched};
+use crate::watched_run::{BOOTGATE, Place, Watched};
 
 const ENDS_WITHIN: Duration = Duration::from_secs(10);
 /// Leaves a file on the disk and more to do, and fails.
@@ -36,9 +36,9 @@ impl Held {
     }
 
     fn ask(&self, words: &[&str]) -> Output {
-        let mut all = vec!["inspect", self.id.as_str()];
-        all.extend(words);
-        self.place.ask(&all)
+        let mut command = std::process::Command::new(BOOTGATE);
+        command.arg("inspect").arg(self.place.runs().join(&self.id)).args(words);
+        command.output().unwrap()
     }
 
     #[track_caller]
@@ -46,7 +46,10 @@ impl Held {
         let output = self.ask(words);
         let errors = String::from_utf8_lossy(&output.stderr).into_owned();
         assert!(output.status.success(), "{words:?}: {errors}");
-        assert!(words.contains(&"--json") || errors.contains("next: "), "no next step: {errors}");
+        assert!(
+            words.contains(&"--json") || errors.contains("next: "),
+            "no next step: {errors}"
+        );
         String::from_utf8(output.stdout).unwrap()
     }
 
@@ -70,7 +73,13 @@ impl Held {
 fn every_verb_on_a_held_machine() {
     let mut held = Held::new();
     let page = held.says(&["show"]);
-    for part in ["command-failed", "exit status 1", "held, paused", "login:", "Installing → Triaged"] {
+    for part in [
+        "command-failed",
+        "exit status 1",
+        "held, paused",
+        "login:",
+        "Installing → Triaged",
+    ] {
         assert!(page.contains(part), "no `{part}` in\n{page}");
     }
 
@@ -123,5 +132,8 @@ fn a_debugger_attaches() {
     debugger.write_all(b"$?#3f").unwrap();
     let mut answer = [0; 5];
     debugger.read_exact(&mut answer).unwrap();
-    assert!(answer.starts_with(b"+$T05") || answer.starts_with(b"+$S05"), "{answer:?}");
+    assert!(
+        answer.starts_with(b"+$T05") || answer.starts_with(b"+$S05"),
+        "{answer:?}"
+    );
 }

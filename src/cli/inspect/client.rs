@@ -52,14 +52,15 @@ pub(super) fn open(run: &Path, request: &Request) -> Result<(Value, BufReader<Un
     }
 }
 
-/// Runs a command in the guest; its output goes to `output`. Gives its exit status.
-pub(super) fn run_in_guest(run: &Path, command: String, output: &mut dyn io::Write) -> Result<u8, ClientError> {
+/// Runs a command in the guest; what it prints is printed here, as it is. Gives its exit status.
+pub(super) fn run_in_guest(run: &Path, command: String) -> Result<u8, ClientError> {
     let broke_off = |error: String| ClientError::BrokeOff(error);
     let (_, mut stream) = open(run, &Request::Ssh { command })?;
     let (mut pending, mut chunk) = (Vec::new(), vec![0; READ_BYTES]);
     loop {
         match Frame::take(&mut pending).map_err(|error| broke_off(error.to_string()))? {
-            Some(Frame::Output(bytes)) => output.write_all(&bytes).map_err(|error| broke_off(error.to_string()))?,
+            Some(Frame::Stdout(bytes)) => pass_on(&mut io::stdout().lock(), &bytes)?,
+            Some(Frame::Stderr(bytes)) => pass_on(&mut io::stderr().lock(), &bytes)?,
             Some(Frame::End(status)) => return Ok(status),
             Some(Frame::Broken(why)) => return Err(broke_off(why)),
             None => match stream.read(&mut chunk).map_err(|error| broke_off(error.to_string()))? {
@@ -68,6 +69,11 @@ pub(super) fn run_in_guest(run: &Path, command: String, output: &mut dyn io::Wri
             },
         }
     }
+}
+
+fn pass_on(to: &mut dyn io::Write, bytes: &[u8]) -> Result<(), ClientError> {
+    let written = to.write_all(bytes).and_then(|()| to.flush());
+    written.map_err(|error| ClientError::BrokeOff(format!("the output can't be passed on: {error}")))
 }
 
 /// Connects by way of the open directory: the kernel takes no path of a socket longer than 107 bytes.

@@ -1,4 +1,6 @@
-use std::process::ExitCode;
-use crate::evidence::RunRecord;
 use super::verb::DiskVerb;
-pub(super) fn perform(_record: &RunRecord, _verb: DiskVerb, _as_json: bool) -> ExitCode { ExitCode::SUCCESS }
+use crate::evidence::RunRecord;
+use std::process::ExitCode;
+pub(super) fn perform(_record: &RunRecord, _verb: DiskVerb, _as_json: bool) -> ExitCode {
+    ExitCode::SUCCESS
+}

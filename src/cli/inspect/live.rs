@@ -39,7 +39,7 @@ pub(in crate::cli) fn perform(record: &RunRecord, verb: Verb, as_json: bool) -> 
         Verb::Console => return run.streamed(attach::console(&record.path)),
         Verb::Ssh { command } if command.is_empty() => return run.streamed(run.ssh_client()),
         Verb::Ssh { command } => {
-            let done = client::run_in_guest(&record.path, command.join(" "), &mut stdout().lock());
+            let done = client::run_in_guest(&record.path, command.join(" "));
             return run.streamed(done);
         }
         Verb::Disk(verb) => return disk::perform(record, verb, as_json),

@@ -22,7 +22,11 @@ const BUNDLE: &str = "bundle";
 /// Where the evidence of a run lies: in the run itself, or, if it is a machine that was opened again, in what was unpacked.
 pub(super) fn evidence_of(record: &RunRecord) -> PathBuf {
     let unpacked = record.path.join(BUNDLE);
-    if unpacked.is_dir() { unpacked } else { record.path.clone() }
+    if unpacked.is_dir() {
+        unpacked
+    } else {
+        record.path.clone()
+    }
 }
 
 /// The newest file of the evidence whose name begins and ends like this, by its number.
@@ -75,7 +79,12 @@ fn verdict(page: &mut String, result: Option<&Value>) {
     };
     let _ = writeln!(page, "Verdict:  {} (exit code {})", word("class"), verdict["exit_code"]);
     let _ = writeln!(page, "Cause:    {}: {}", word("cause"), word("title"));
-    for (label, name) in [("", "detail"), ("Why:", "root_cause"), ("Mend:", "remedy"), ("Tracker:", "tracker")] {
+    for (label, name) in [
+        ("", "detail"),
+        ("Why:", "root_cause"),
+        ("Mend:", "remedy"),
+        ("Tracker:", "tracker"),
+    ] {
         if !word(name).is_empty() {
             let _ = writeln!(page, "{label:<9} {}", word(name));
         }

@@ -9,7 +9,7 @@ use tokio::sync::mpsc;
 
 use crate::control::{FRAME_BYTES_MAX, Frame, Refusal};
 use crate::serial::console::Console;
-use crate::ssh::{PhaseTimes, Session};
+use crate::ssh::{Output, PhaseTimes, Session};
 
 use super::machine::HeldMachine;
 
@@ -63,12 +63,16 @@ pub(super) async fn connect(machine: &HeldMachine) -> Result<Session, Refusal> {
 
 /// Runs a command and sends what it prints as frames.
 pub(super) async fn command(mut client: UnixStream, session: Session, command: String) -> io::Result<()> {
-    let (pieces, mut received) = mpsc::channel::<Vec<u8>>(PIECES_MAX);
+    let (pieces, mut received) = mpsc::channel(PIECES_MAX);
     let run = session.stream(command, pieces);
     let forward = async {
-        while let Some(piece) = received.recv().await {
-            for part in piece.chunks(FRAME_BYTES_MAX) {
-                client.write_all(&Frame::Output(part.to_vec()).encode()).await?;
+        while let Some(output) = received.recv().await {
+            let (bytes, frame): (_, fn(Vec<u8>) -> Frame) = match output {
+                Output::Stdout(bytes) => (bytes, Frame::Stdout),
+                Output::Stderr(bytes) => (bytes, Frame::Stderr),
+            };
+            for part in bytes.chunks(FRAME_BYTES_MAX) {
+                client.write_all(&frame(part.to_vec()).encode()).await?;
             }
         }
         io::Result::Ok(())

@@ -130,7 +130,9 @@ async fn memory_dump(machine: &HeldMachine, compressed: bool) -> Result<Value, R
     } else {
         ("elf", "elf")
     };
-    let path = machine.directory.join(format!("memory-{}.{suffix}", machine.files.next()));
+    let path = machine
+        .directory
+        .join(format!("memory-{}.{suffix}", machine.files.next()));
     // QEMU creates the file with its umask; made beforehand, it is nobody else's from its first byte.
     private_file(&path).map_err(|error| Refusal {
         problem: format!("{} can't be made: {error}", path.display()),
@@ -141,7 +143,10 @@ async fn memory_dump(machine: &HeldMachine, compressed: bool) -> Result<Value, R
         "protocol": format!("file:{}", path.display()),
         "format": format,
     });
-    let dumped = machine.qmp.execute_raw("dump-guest-memory", arguments, DUMP_WITHIN).await;
+    let dumped = machine
+        .qmp
+        .execute_raw("dump-guest-memory", arguments, DUMP_WITHIN)
+        .await;
     if let Err(error) = dumped {
         let _ = std::fs::remove_file(&path);
         return Err(refused(error));
