@@ -21,7 +21,7 @@ const EXIT_LEFT: u8 = 4;
 const HOLDER_ENDS_WITHIN: Duration = Duration::from_secs(15);
 const KILLED_WITHIN: Duration = Duration::from_secs(5);
 
-/// End every machine that is held, and every QEMU whose bootgate is gone. Runs that are going on are never touched.
+/// End what is held, and every QEMU whose bootgate is gone; runs that are going on stay.
 ///
 /// A QEMU dies with its bootgate; this is for the host on which it did not. It also gives back the disk space that a
 /// killed run kept for its last words. Each `bootgate run` begins with the same, except that it leaves holds alone.

@@ -25,10 +25,8 @@ pub(crate) const UUID: &str = "BOOTGATE_FAKE_UUID";
 const FLOOD_CHUNK_BYTES: usize = 1024 * 1024;
 /// Longer than any test lasts.
 const LONG: Duration = Duration::from_secs(3600);
-/// The smallest PNG that is one: a grey pixel.
-const PNG: &[u8] =
-    b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\0\x01\0\0\0\x01\x08\0\0\0\0\x3a\x7e\x9b\x55\0\0\0\nIDATx\x9cch\0\0\0\x82\0\x81\
-    \x77\xcd\x72\xb6\0\0\0\0IEND\xaeB`\x82";
+/// The smallest PPM that is one: a grey pixel.
+const PPM: &[u8] = b"P6\n1 1\n255\n\x80\x80\x80";
 
 /// A file of the fixtures.
 pub(crate) fn fixture(path: &str) -> PathBuf {
@@ -254,7 +252,7 @@ impl Player {
             }
             "query-yank" => return Some(json!([])),
             "human-monitor-command" => return Some(json!(self.page(&arguments["command-line"]))),
-            "screendump" => fs::write(arguments["filename"].as_str()?, PNG).ok()?,
+            "screendump" => fs::write(arguments["filename"].as_str()?, PPM).ok()?,
             "system_powerdown" => {
                 self.say_event("POWERDOWN", &Value::Null);
                 "shutdown".clone_into(&mut self.status);
