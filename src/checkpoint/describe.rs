@@ -51,9 +51,8 @@ pub(super) fn check_places(machine: &MachineSpec, run_dir: &Path) -> Result<(), 
 fn below(run_dir: &Path, path: &Path) -> Result<String, SaveError> {
     let relative = path.strip_prefix(run_dir).ok().and_then(Path::to_str);
     let safe = relative.filter(|relative| safe_relative(relative).is_ok());
-    safe.map(str::to_owned).ok_or_else(|| SaveError::Elsewhere {
-        path: path.to_owned(),
-    })
+    safe.map(str::to_owned)
+        .ok_or_else(|| SaveError::Elsewhere { path: path.to_owned() })
 }
 
 /// Describes the machine, and copies its firmware. What only the caller knows is left empty.
@@ -135,16 +134,10 @@ impl Reader<'_> {
     fn stored(&mut self, path: &Path) -> Result<StoredFile, SaveError> {
         let relative = below(&self.survey.run_dir, path)?;
         let run_dir = self.survey.run_dir.clone();
-        StoredFile::describe(&run_dir, &relative, &mut |bytes| self.step(bytes))
-            .map_err(SaveError::host("read", path))
+        StoredFile::describe(&run_dir, &relative, &mut |bytes| self.step(bytes)).map_err(SaveError::host("read", path))
     }
 
-    fn layers(
-        &mut self,
-        path: &Path,
-        format: DiskFormat,
-        below: &[LayerSpec],
-    ) -> Result<Vec<LayerRecord>, SaveError> {
+    fn layers(&mut self, path: &Path, format: DiskFormat, below: &[LayerSpec]) -> Result<Vec<LayerRecord>, SaveError> {
         let top = LayerSpec {
             path: path.to_owned(),
             format,
@@ -229,7 +222,10 @@ impl Reader<'_> {
             FirmwareSpec::Bios => FirmwareRecord::Bios,
             FirmwareSpec::Uefi { flash0, flash1, smm } => FirmwareRecord::Uefi {
                 flash0: self.flash("flash0.fd", flash0)?,
-                flash1: flash1.as_ref().map(|flash| self.flash("flash1.fd", flash)).transpose()?,
+                flash1: flash1
+                    .as_ref()
+                    .map(|flash| self.flash("flash1.fd", flash))
+                    .transpose()?,
                 smm: *smm,
             },
         })

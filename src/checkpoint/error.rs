@@ -96,9 +96,7 @@ impl SaveError {
     pub(super) fn host(what: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
         move |source| match source.kind() {
             io::ErrorKind::Interrupted => Self::Cancelled,
-            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Self::NoSpace {
-                path: path.to_owned(),
-            },
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Self::NoSpace { path: path.to_owned() },
             _ => Self::Host {
                 what,
                 path: path.to_owned(),

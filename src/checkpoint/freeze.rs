@@ -131,7 +131,9 @@ async fn overlay(qmp: &Qmp, disk: &Disk<'_>, blocks: &Value, directory: &Path) -
     let number = disk.layers_below + 1;
     let node = format!("{device}.{number}");
     let path = directory.join(format!("{device}.{number}.qcow2"));
-    let filename = path.to_str().ok_or_else(|| FreezeError::NotUtf8 { path: path.clone() })?;
+    let filename = path
+        .to_str()
+        .ok_or_else(|| FreezeError::NotUtf8 { path: path.clone() })?;
     let host = |source| FreezeError::Host {
         path: path.clone(),
         source,

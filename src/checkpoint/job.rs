@@ -48,7 +48,8 @@ pub(super) async fn run_job(qmp: &Qmp, command: &str, id: &str, mut arguments: V
         }
     }
     let ended = job(qmp, id).await?;
-    qmp.execute_raw("job-dismiss", json!({ "id": id }), COMMAND_WITHIN).await?;
+    qmp.execute_raw("job-dismiss", json!({ "id": id }), COMMAND_WITHIN)
+        .await?;
     match ended["error"].as_str() {
         None => Ok(()),
         Some(reason) => Err(JobError::Failed {

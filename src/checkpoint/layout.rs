@@ -143,7 +143,10 @@ impl Layout<'_> {
             FirmwareRecord::Bios => FirmwareSpec::Bios,
             FirmwareRecord::Uefi { flash0, flash1, smm } => FirmwareSpec::Uefi {
                 flash0: self.flash("flash0.fd", flash0)?,
-                flash1: flash1.as_ref().map(|flash| self.flash("flash1.fd", flash)).transpose()?,
+                flash1: flash1
+                    .as_ref()
+                    .map(|flash| self.flash("flash1.fd", flash))
+                    .transpose()?,
                 smm: *smm,
             },
         })

@@ -32,7 +32,8 @@ impl MigrationEnd {
 pub(super) async fn enable_events(qmp: &Qmp) -> Result<(), QmpError> {
     let capabilities = json!([{ "capability": "events", "state": true }]);
     let arguments = json!({ "capabilities": capabilities });
-    qmp.execute_raw("migrate-set-capabilities", arguments, COMMAND_WITHIN).await?;
+    qmp.execute_raw("migrate-set-capabilities", arguments, COMMAND_WITHIN)
+        .await?;
     Ok(())
 }
 
@@ -40,7 +41,8 @@ pub(super) async fn enable_events(qmp: &Qmp) -> Result<(), QmpError> {
 pub(super) async fn send_to(qmp: &Qmp, socket: &str) -> Result<(), QmpError> {
     enable_events(qmp).await?;
     let arguments = json!({ "max-bandwidth": BANDWIDTH_BYTES_PER_S });
-    qmp.execute_raw("migrate-set-parameters", arguments, COMMAND_WITHIN).await?;
+    qmp.execute_raw("migrate-set-parameters", arguments, COMMAND_WITHIN)
+        .await?;
     let arguments = json!({ "uri": format!("unix:{socket}") });
     qmp.execute_raw("migrate", arguments, COMMAND_WITHIN).await?;
     Ok(())

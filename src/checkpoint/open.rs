@@ -92,7 +92,12 @@ impl Checkpoint {
                 found: features.q35_machine.clone(),
             });
         }
-        if !saved.devices.iter().map(String::as_str).eq(features.devices.iter().copied()) {
+        if !saved
+            .devices
+            .iter()
+            .map(String::as_str)
+            .eq(features.devices.iter().copied())
+        {
             let found: Vec<_> = features.devices.iter().copied().collect();
             let saved: Vec<_> = saved.devices.iter().map(String::as_str).collect();
             return Err(RestoreError::Devices {

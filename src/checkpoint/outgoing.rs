@@ -58,7 +58,9 @@ pub(super) async fn store_memory(
     let path = place.socket();
     let listener = UnixListener::bind(&path).map_err(SaveError::host("listen on", &path))?;
     let mut events = qmp.subscribe();
-    let socket = path.to_str().ok_or_else(|| SaveError::Elsewhere { path: path.clone() })?;
+    let socket = path
+        .to_str()
+        .ok_or_else(|| SaveError::Elsewhere { path: path.clone() })?;
     migration::send_to(qmp, socket).await?;
     let stream = match tokio::time::timeout(CONNECT_WITHIN, listener.accept()).await {
         Ok(Ok((stream, _))) => stream.into_std().and_then(|stream| {
@@ -181,7 +183,10 @@ async fn give_up(qmp: &Qmp, events: &mut QmpEvents) {
     // A migration that had ended before was told of already: its event is behind us.
     let over = async {
         let status = migration::query(qmp).await.unwrap_or_default();
-        let still = matches!(status["status"].as_str(), Some("setup" | "active" | "device" | "cancelling"));
+        let still = matches!(
+            status["status"].as_str(),
+            Some("setup" | "active" | "device" | "cancelling")
+        );
         if still {
             let _ = migration::ended(qmp, events).await;
         }

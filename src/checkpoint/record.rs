@@ -248,7 +248,9 @@ impl Record {
         match &self.boot {
             BootRecord::Iso { image, .. } => vec![image],
             BootRecord::DiskImage { base, .. } => vec![base],
-            BootRecord::Kernel { kernel, initrd, .. } => [Some(kernel), initrd.as_ref()].into_iter().flatten().collect(),
+            BootRecord::Kernel { kernel, initrd, .. } => {
+                [Some(kernel), initrd.as_ref()].into_iter().flatten().collect()
+            }
             BootRecord::TargetDisk => Vec::new(),
         }
     }

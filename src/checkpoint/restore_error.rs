@@ -50,7 +50,7 @@ pub enum RestoreError {
     /// The QEMU has another version.
     #[error(
         "the machine was saved by QEMU {saved} ({line}), and this is QEMU {found}; a saved machine goes on only in the \
-         same major and minor version: name one by `--qemu PATH`",
+         same major and minor version: name one by `--qemu PATH`"
     )]
     QemuVersion {
         /// What saved it.

@@ -78,11 +78,7 @@ pub struct Saved {
 ///
 /// Memory and devices come first, then firmware, digests and overlays, and `machine.json` last. Ends by itself when
 /// cancelled; if the future is dropped, what it began ends as well. A file that is not whole is named `ram.zst.partial`.
-pub async fn save(
-    request: SaveRequest,
-    progress: watch::Sender<Progress>,
-    cancel: Cancel,
-) -> Result<Saved, SaveError> {
+pub async fn save(request: SaveRequest, progress: watch::Sender<Progress>, cancel: Cancel) -> Result<Saved, SaveError> {
     let started = Instant::now();
     let (cancel, _stop_when_dropped) = cancel.part();
     let run_state = stopped(&request.qmp).await?;
@@ -136,7 +132,9 @@ async fn stopped(qmp: &Qmp) -> Result<String, SaveError> {
     let name = serde_json::to_value(state).unwrap_or_default();
     let name = name.as_str().unwrap_or_default().to_owned();
     match state {
-        RunState::running | RunState::inmigrate | RunState::finish_migrate => Err(SaveError::NotStopped { state: name }),
+        RunState::running | RunState::inmigrate | RunState::finish_migrate => {
+            Err(SaveError::NotStopped { state: name })
+        }
         _ => Ok(name),
     }
 }

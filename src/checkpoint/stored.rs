@@ -105,7 +105,9 @@ pub fn safe_relative(path: &str) -> Result<&Path, UnsafePath> {
         return refuse("it leads out of its directory by `..`");
     }
     let is_plain = path.split('/').all(|part| !part.is_empty() && part != ".");
-    let all_normal = Path::new(path).components().all(|part| matches!(part, Component::Normal(_)));
+    let all_normal = Path::new(path)
+        .components()
+        .all(|part| matches!(part, Component::Normal(_)));
     if !is_plain || !all_normal {
         return refuse("it has empty parts");
     }
@@ -115,11 +117,7 @@ pub fn safe_relative(path: &str) -> Result<&Path, UnsafePath> {
 impl StoredFile {
     /// Describes a file, reading its data. `progress` is called with the bytes of each piece and can end the reading;
     /// then the error is of the kind `Interrupted`.
-    pub fn describe(
-        root: &Path,
-        path: &str,
-        progress: &mut dyn FnMut(u64) -> ControlFlow<()>,
-    ) -> io::Result<Self> {
+    pub fn describe(root: &Path, path: &str, progress: &mut dyn FnMut(u64) -> ControlFlow<()>) -> io::Result<Self> {
         let relative = safe_relative(path).map_err(|e| io::Error::new(io::ErrorKind::InvalidInput, e))?;
         let file = File::open(root.join(relative))?;
         let size_bytes = file.metadata()?.len();

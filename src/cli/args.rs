@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use super::{check, demo, diagram, doctor, inspect, ps, reap, run, say, trace};
+use super::{check, demo, diagram, doctor, inspect, ps, reap, reopen, run, say, trace};
 
 /// What stands below the list of commands.
 const EXAMPLES: &str = "\
@@ -36,6 +36,7 @@ enum Command {
     Doctor(doctor::Doctor),
     Trace(trace::Trace),
     Inspect(inspect::Inspect),
+    Reopen(reopen::Reopen),
     Ps(ps::Ps),
     Diagram(diagram::Diagram),
     Reap(reap::Reap),
@@ -63,6 +64,7 @@ pub fn main() -> ExitCode {
         Command::Doctor(doctor) => doctor.execute(),
         Command::Trace(trace) => trace.execute(),
         Command::Inspect(inspect) => inspect.execute(),
+        Command::Reopen(reopen) => reopen.execute(),
         Command::Ps(ps) => ps.execute(),
         Command::Diagram(diagram) => diagram.execute(),
         Command::Reap(reap) => reap.execute(),

@@ -13,6 +13,7 @@ mod inspect;
 mod print;
 mod ps;
 mod reap;
+mod reopen;
 mod run;
 mod say;
 mod trace;

@@ -4,8 +4,8 @@ use std::io;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use clap::Args;
@@ -17,7 +17,7 @@ use crate::driver::{self, Options, Outcome, Secrets, StopSignals};
 use crate::evidence::{Declared, HASH_BYTES_MAX, RunDir, write_atomically, write_manifest};
 use crate::machine::{Class, Verdict};
 use crate::plan::{ImageSource, Plan};
-use crate::qemu::disk;
+use crate::qemu::disk::{self, Digest};
 use crate::report::{Hold, ResultInputs, hold_block, junit, result_json, verdict_block};
 use crate::text::printable_json;
 use crate::units::MIB;
@@ -155,7 +155,7 @@ pub(super) fn run_plan(mut plan: Plan, runs: &Path, how: &How) -> ExitCode {
 }
 
 /// Starts the runtime and catches signals before the run has a directory, so that none is left without a verdict.
-fn begin() -> io::Result<(Runtime, StopSignals)> {
+pub(super) fn begin() -> io::Result<(Runtime, StopSignals)> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
@@ -180,7 +180,8 @@ impl Made {
     async fn run_to_end(self, secrets: Secrets, signals: &mut StopSignals) -> u8 {
         let printer = Printer::start();
         let digest = ImageDigest::start(&self.plan);
-        let (code, answer, cancelled) = match self.drive(secrets, signals, &printer).await {
+        let driven = self.drive(secrets, signals, &printer, digest.known.clone()).await;
+        let (code, answer, cancelled) = match driven {
             Ok((outcome, was_held)) => {
                 let cancelled = outcome.verdict.class == Class::Cancelled;
                 let digest = digest.finish(cancelled, signals).await;
@@ -212,6 +213,7 @@ impl Made {
         secrets: Secrets,
         signals: &mut StopSignals,
         printer: &Printer,
+        image_digest: Arc<OnceLock<Digest>>,
     ) -> Result<(Outcome, bool), crate::evidence::EvidenceError> {
         let mut was_held = false;
         let mut on_held = |outcome: &Outcome, expires: Timestamp| {
@@ -227,7 +229,10 @@ impl Made {
         };
         let id = &self.run.info().id;
         watcher.line(format_args!("bootgate {}  run {id}", env!("CARGO_PKG_VERSION")));
-        let options = Options { hold: self.hold };
+        let options = Options {
+            hold: self.hold,
+            image_digest,
+        };
         let outcome = driver::run(
             self.plan.clone(),
             secrets,
@@ -344,7 +349,8 @@ fn file(path: &str, role: &str) -> Declared {
 /// The image's digest, read beside the run.
 struct ImageDigest {
     stop: Arc<AtomicBool>,
-    digest: oneshot::Receiver<Option<String>>,
+    known: Arc<OnceLock<Digest>>,
+    ended: oneshot::Receiver<()>,
 }
 
 impl ImageDigest {
@@ -354,8 +360,9 @@ impl ImageDigest {
             ImageSource::Iso(path) | ImageSource::Disk { path, .. } => path.clone(),
             ImageSource::Kernel { kernel, .. } => kernel.clone(),
         };
-        let stopped = stop.clone();
-        let (sender, digest) = oneshot::channel();
+        let known = Arc::new(OnceLock::new());
+        let (stopped, found) = (stop.clone(), known.clone());
+        let (done, ended) = oneshot::channel();
         let read = move || {
             let digest = disk::digest(&path, |_| {
                 if stopped.load(Ordering::Relaxed) {
@@ -364,24 +371,25 @@ impl ImageDigest {
                     ControlFlow::Continue(())
                 }
             });
-            let _ = sender.send(digest.ok().map(|digest| digest.to_string()));
+            if let Ok(digest) = digest {
+                let _ = found.set(digest);
+            }
+            let _ = done.send(());
         };
         // Without a thread there is no digest, which the result says.
         let _ = std::thread::Builder::new().name("digest".to_owned()).spawn(read);
-        Self { stop, digest }
+        Self { stop, known, ended }
     }
 
     /// The digest; of a cancelled run, or after one more signal, only if it is there already.
     async fn finish(mut self, cancelled: bool, signals: &mut StopSignals) -> Option<String> {
-        let digest = if cancelled {
-            self.digest.try_recv().ok()
-        } else {
+        if !cancelled {
             tokio::select! {
-                digest = &mut self.digest => digest.ok(),
-                _ = signals.next() => None,
+                _ = &mut self.ended => {}
+                _ = signals.next() => {}
             }
-        };
+        }
         self.stop.store(true, Ordering::Relaxed);
-        digest.flatten()
+        self.known.get().map(ToString::to_string)
     }
 }

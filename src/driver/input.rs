@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use crate::machine::{GuestStatus, StopSignal};
+use crate::checkpoint::Progress;
+use crate::machine::{Event, GuestStatus, StopSignal};
 use crate::qemu::process::ExitReport;
 use crate::qmp::QmpNotice;
 use crate::serial::marker::Match;
@@ -54,6 +55,10 @@ pub(super) enum VmInput {
     Journal {
         missing: Option<String>,
     },
+    /// How far the checkpoint has come.
+    Saving(Progress),
+    /// The checkpoint is saved, or it can't be.
+    Saved(Event),
     /// A person who inspects the held machine asks for something.
     Hold(HoldAsk),
     Released(Result<(), String>),

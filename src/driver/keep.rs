@@ -3,13 +3,16 @@
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 
+use crate::checkpoint::{self, Cancel, KnownDigest, Progress, SaveRequest, SshAccess};
 use crate::evidence::{Held, HoldRecord};
 use crate::machine::Event;
 use crate::procfs::ProcessIdentity;
+use crate::units::{GIB, MIB};
 
 use super::hold::{Expiry, FileNumbers, HeldMachine, Holder};
+use super::host::image_path;
 use super::input::{Input, VmInput};
 use super::journal::{self, Way};
 use super::run::Driver;
@@ -17,6 +20,14 @@ use super::vm::Vm;
 
 /// How many requests of people may wait for the driver.
 const ASKS_MAX: usize = 16;
+/// The checkpoint's directory in that of its run.
+pub const CHECKPOINT: &str = "checkpoint";
+/// The most bytes that the compressed memory of a failed machine may take.
+const MEMORY_BYTES_MAX: u64 = 16 * GIB;
+/// What saving a machine leaves free on the disk: room for all other evidence.
+const SPACE_LEFT_BYTES: u64 = 64 * MIB;
+/// Progress is told each time that so much more is done.
+const PROGRESS_BYTES: u64 = 64 * MIB;
 
 impl Driver<'_> {
     pub(super) fn collect_journal(&mut self) {
@@ -129,7 +140,47 @@ impl Driver<'_> {
     }
 
     pub(super) fn save_checkpoint(&mut self) {
-        todo!()
+        let Some(vm) = &self.vm else {
+            let detail = "there is no machine".to_owned();
+            return self.queue(Event::CheckpointFailed { detail });
+        };
+        let request = SaveRequest {
+            qmp: vm.qmp.clone(),
+            run_dir: self.run.path().to_owned(),
+            name: CHECKPOINT.to_owned(),
+            machine: vm.machine.clone(),
+            argv: vm.argv.clone(),
+            // The machine is ended afterwards: nobody writes to its disks any more.
+            freeze: false,
+            budget_bytes: MEMORY_BYTES_MAX,
+            reserve_bytes: SPACE_LEFT_BYTES,
+            known: self.known_digests(),
+            ssh: self.ssh_access(vm),
+        };
+        let (number, inputs) = (vm.number, self.inputs.clone());
+        let task = tokio::spawn(save(number, request, inputs)).abort_handle();
+        if let Some(vm) = &mut self.vm {
+            vm.tasks.checkpoint = Some(task);
+        }
+    }
+
+    /// The image is read beside the run: it need not be read again.
+    fn known_digests(&self) -> Vec<KnownDigest> {
+        let path = image_path(&self.plan).and_then(|path| std::path::absolute(path).ok());
+        let known = path.zip(self.image_digest.get().copied());
+        known
+            .map(|(path, sha256)| KnownDigest { path, sha256 })
+            .into_iter()
+            .collect()
+    }
+
+    fn ssh_access(&self, vm: &Vm) -> Option<SshAccess> {
+        let login = self.plan.login(self.machine.stage())?;
+        let key = vm.ssh.pin.key();
+        Some(SshAccess {
+            user: login.user,
+            host_key: key.map(|key| (key.algorithm.clone(), key.fingerprint.clone())),
+        })
     }
 
     pub(super) fn abandon_checkpoint(&mut self) {
@@ -139,8 +190,37 @@ impl Driver<'_> {
     }
 }
 
+/// Saves a machine and tells how it goes: each new step, and each part of a step.
+async fn save(number: u64, request: SaveRequest, inputs: mpsc::Sender<Input>) {
+    let tell = |input: VmInput| inputs.send(Input::Vm(number, input));
+    let (progress, mut told) = watch::channel(Progress::default());
+    let mut saving = std::pin::pin!(checkpoint::save(request, progress, Cancel::default()));
+    let mut last = Progress::default();
+    let saved = loop {
+        tokio::select! {
+            saved = &mut saving => break saved,
+            Ok(()) = told.changed() => {
+                let now = *told.borrow_and_update();
+                if now.phase != last.phase || now.done_bytes >= last.done_bytes + PROGRESS_BYTES {
+                    last = now;
+                    let _ = tell(VmInput::Saving(now)).await;
+                }
+            }
+        }
+    };
+    let event = match saved {
+        Ok(saved) => Event::CheckpointSaved {
+            size_bytes: saved.record.memory.file.size_bytes,
+        },
+        Err(error) => Event::CheckpointFailed {
+            detail: error.to_string(),
+        },
+    };
+    let _ = tell(VmInput::Saved(event)).await;
+}
+
 /// A moment from now; the end of time if that is too far.
-fn after(limit: Duration) -> Timestamp {
+pub(super) fn after(limit: Duration) -> Timestamp {
     let limit = SignedDuration::try_from(limit).unwrap_or(SignedDuration::MAX);
     Timestamp::now().checked_add(limit).unwrap_or(Timestamp::MAX)
 }

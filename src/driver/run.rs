@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::{Duration, Instant};
 
 use tokio::sync::{OnceCell, mpsc};
@@ -11,6 +11,7 @@ use tokio::task::JoinHandle;
 use crate::evidence::{Durability, EvidenceError, Journal, RunDir, TranscriptBudget, TranscriptLog};
 use crate::machine::{Effect, Event, Machine, Record, StageReport, State, Verdict};
 use crate::plan::Plan;
+use crate::qemu::disk::Digest;
 use crate::serial::tap::TapSummary;
 use crate::ssh::HostKey;
 use crate::text::Redactor;
@@ -35,6 +36,8 @@ const CONSOLE_TAIL_LINES: usize = 40;
 pub struct Options {
     /// How long a failed machine is kept for a person, where the gate file asks for it.
     pub hold: Duration,
+    /// The digest of the image under test, once somebody has read it.
+    pub image_digest: Arc<OnceLock<Digest>>,
 }
 
 /// Who watches a run. Called from the driver's own task: it must not wait.
@@ -108,6 +111,7 @@ pub async fn run(
         machines: 0,
         host: None,
         live_key: None,
+        image_digest: options.image_digest.clone(),
         consoles: Vec::new(),
         consoles_open: 0,
         console_tail: Vec::new(),
@@ -141,6 +145,7 @@ pub(super) struct Driver<'a> {
     pub(super) host: Option<HostFacts>,
     /// The host key of the live system, which the installed one must not have.
     pub(super) live_key: Option<HostKey>,
+    pub(super) image_digest: Arc<OnceLock<Digest>>,
     pub(super) consoles: Vec<(String, TapSummary)>,
     pub(super) consoles_open: usize,
     console_tail: Vec<String>,

@@ -105,6 +105,16 @@ impl Secrets {
     }
 }
 
+/// What proves who we are, from where a person says that it is. The error is a clause.
+pub fn read_auth(source: &SecretSource, is_key: bool) -> Result<Auth, String> {
+    let text = Secrets::default().value(source, is_key)?;
+    if is_key {
+        Auth::key(&text).map_err(|error| format!("can't be used: {error}"))
+    } else {
+        Ok(Auth::Password(text))
+    }
+}
+
 /// A mistake with the stages that it is about.
 fn told((mistake, stages): &(String, Vec<&str>)) -> String {
     let noun = if stages.len() == 1 { "stage" } else { "stages" };

@@ -80,6 +80,14 @@ impl Driver<'_> {
             }
             VmInput::Captured { missing } => self.handle(&Event::Captured { missing }),
             VmInput::Journal { missing } => self.handle(&Event::JournalCollected { missing }),
+            VmInput::Saving(progress) => {
+                self.note("checkpoint", progress.to_string());
+                self.handle(&Event::CheckpointProgressed {
+                    done_bytes: progress.done_bytes,
+                    total_bytes: progress.total_bytes,
+                });
+            }
+            VmInput::Saved(event) => self.handle(&event),
             VmInput::Hold(HoldAsk::Release) => self.handle(&Event::HoldReleased),
             VmInput::Hold(HoldAsk::Extend(limit)) => self.extend_hold(limit),
             VmInput::Released(Ok(())) => self.handle(&Event::ImagesReleased),

@@ -9,4 +9,5 @@ mod show;
 mod verb;
 
 pub(super) use command::Inspect;
-pub(super) use live::quit;
+pub(super) use live::{perform, quit};
+pub(super) use verb::Verb;
