@@ -21,6 +21,7 @@ use crate::serial::tap;
 use crate::text::terminal_line;
 
 use super::host::{Host, HostFacts};
+use super::question::Questions;
 use super::spec::{RunPlace, Sockets, has_firmware_console, images, machine_spec};
 use super::vm::{SshSide, Tasks, Vm};
 use super::watch;
@@ -119,6 +120,7 @@ impl Workshop {
             ssh_address,
             images: images(&spec),
             ssh: SshSide::default(),
+            questions: Questions::default(),
             tasks: Tasks::default(),
         };
         Ok((Box::new(vm), host.facts.clone()))

@@ -196,8 +196,12 @@ impl Driver<'_> {
 
     fn drain(&mut self) {
         while let Some(event) = self.queued.pop_front() {
-            let effects = self.machine.handle(Instant::now(), &event);
+            let now = Instant::now();
+            let effects = self.machine.handle(now, &event);
             self.perform_all(effects);
+            if let Some(vm) = &mut self.vm {
+                vm.questions.in_state(self.machine.state(), now);
+            }
         }
     }
 

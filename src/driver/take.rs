@@ -2,13 +2,15 @@
 
 use std::time::Instant;
 
-use crate::machine::{Effect, EndMode, Event, IdentityFault, ProbeClass, ProcessEnd, SshStability, State};
+use crate::machine::{Effect, EndMode, Event, EvidenceRef, IdentityFault, ProbeClass, ProcessEnd, SshStability, State};
 use crate::qmp::QmpNotice;
 use crate::serial::tap::SerialNotice;
 use crate::ssh::{KeyAcrossBoots, Probe, ProbeOutcome, ProbeSummary};
+use crate::text::Untrusted;
 
 use super::command::CommandInput;
 use super::host::HostFacts;
+use super::idle::Look;
 use super::input::{Input, VmInput};
 use super::prepare::PrepareError;
 use super::run::Driver;
@@ -73,7 +75,13 @@ impl Driver<'_> {
             VmInput::Status(status) => self.handle(&Event::StatusObserved(status)),
             VmInput::Silent { stopped_by_signal } => self.handle(&Event::QmpSilent { stopped_by_signal }),
             VmInput::Probe(probe) => self.take_probe(&probe),
-            VmInput::Command(CommandInput::Event(event)) => self.handle(&event),
+            VmInput::Command(CommandInput::Event(event)) => {
+                if let (Event::CommandProgressed, Some(vm)) = (&event, &mut self.vm) {
+                    vm.questions.command_spoke(Instant::now());
+                }
+                self.handle(&event);
+            }
+            VmInput::Looked(look) => self.take_look(&look),
             VmInput::Command(CommandInput::Note { what, detail }) | VmInput::Note { what, detail } => {
                 self.note(what, detail);
             }
@@ -113,6 +121,18 @@ impl Driver<'_> {
             }
             SerialNotice::LogFailed { error } => self.note("console-log-failed", error.to_string()),
             closed @ SerialNotice::Closed(_) => self.take_serial_end(closed),
+        }
+    }
+
+    fn take_look(&mut self, look: &Look) {
+        let Some(vm) = &mut self.vm else { return };
+        if vm.questions.hold_up(&self.machine, &self.plan, look) {
+            let evidence = EvidenceRef {
+                file: vm.serial_file.clone(),
+                offset_bytes: Some(look.line.offset),
+                quote: Some(Untrusted::new(self.redactor.redact(look.line.text.as_bytes()))),
+            };
+            self.handle(&Event::InputAwaited { evidence });
         }
     }
 

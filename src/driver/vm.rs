@@ -12,8 +12,9 @@ use crate::serial::console::Console;
 use crate::serial::tap::SerialNotice;
 use crate::ssh::{HostKey, HostKeyPin, LoginWatch, Stability};
 
-use super::heartbeat;
 use super::input::{Input, VmInput};
+use super::question::Questions;
+use super::{heartbeat, idle};
 
 /// A machine that was brought up.
 pub(super) struct Vm {
@@ -33,6 +34,7 @@ pub(super) struct Vm {
     /// What must be free after this machine has exited.
     pub(super) images: Vec<std::path::PathBuf>,
     pub(super) ssh: SshSide,
+    pub(super) questions: Questions,
     pub(super) tasks: Tasks,
 }
 
@@ -77,6 +79,14 @@ impl Vm {
             tokio::spawn(forward_firmware(number, file, sightings, inputs.clone()));
         }
         tokio::spawn(tell_exit(number, self.running.clone(), inputs.clone()));
+        let idle = idle::watch(
+            number,
+            self.console.clone(),
+            self.qmp.clone(),
+            self.running.clone(),
+            inputs.clone(),
+        );
+        self.tasks.others.push(tokio::spawn(idle).abort_handle());
         let heartbeat = heartbeat::watch(number, self.qmp.clone(), self.running.clone(), inputs.clone());
         self.tasks.heartbeat = Some(tokio::spawn(heartbeat).abort_handle());
     }

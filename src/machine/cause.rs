@@ -68,6 +68,9 @@ causes! {
     BootTimeout: "boot-timeout", Failed,
         "The stage's time ran out while the image was booting.",
         "Look at the last lines of the console; raise the stage's `timeout` if it was only slow.";
+    WaitingForInput: "waiting-for-input", Failed,
+        "The guest asks a question on the console and waits for somebody to type.",
+        "Answer it beforehand (a kernel argument, a preseed or kickstart file), or have the image not ask: nobody types at a gate.";
     SshNotListening: "ssh-not-listening", Untestable,
         "The image is up, but nothing listens behind the SSH port.",
         "Test an image with sshd enabled (a debug image), or drop the [ssh] table and the stages that need it.";

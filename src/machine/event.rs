@@ -64,6 +64,11 @@ pub enum Event {
     ConsoleSpoke,
     /// A watched pattern was seen on the serial console.
     ConsoleMatched(Sighting),
+    /// The console ends in a question, and the guest does nothing but wait for the answer.
+    InputAwaited {
+        /// The question.
+        evidence: EvidenceRef,
+    },
     /// One SSH attempt ended.
     SshProbed(ProbeClass),
     /// The stability rule is met.

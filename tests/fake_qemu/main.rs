@@ -7,6 +7,7 @@ mod cancel;
 mod endings;
 mod player;
 mod protocol;
+mod question;
 mod replay;
 #[path = "../ssh_support/mod.rs"]
 mod ssh_support;
