@@ -4,15 +4,19 @@
 
 mod capture;
 mod command;
+mod fact;
 mod heartbeat;
 mod host;
 mod idle;
 mod input;
+mod intake;
 mod perform;
 mod prepare;
 mod question;
+mod recorder;
 mod resolve;
 mod run;
+mod search;
 mod secrets;
 mod signals;
 mod spec;

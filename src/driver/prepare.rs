@@ -19,13 +19,16 @@ use crate::qmp::{Direction, Qmp, QmpError, QmpNotice, RunState, Transcript};
 use crate::serial::raw_log::{LogLayout, RawLog, SERIAL_LOG_HEAD_BYTES, SERIAL_LOG_TAIL_BYTES};
 use crate::serial::tap;
 use crate::text::terminal_line;
+use crate::triage::Rules;
 
 use super::host::{Host, HostFacts};
-use super::question::Questions;
+use super::recorder::Recorder;
 use super::spec::{RunPlace, Sockets, has_firmware_console, images, machine_spec};
 use super::vm::{SshSide, Tasks, Vm};
 use super::watch;
 
+/// How the logs of the firmware's debug port are named.
+pub(super) const FIRMWARE_LOG: &str = "firmware";
 /// How long QEMU may take to answer on QMP.
 const GREETING_WITHIN: Duration = Duration::from_secs(30);
 /// How long QEMU may take to exit after its end of QMP is gone.
@@ -55,7 +58,9 @@ impl PrepareError {
 pub(super) struct Workshop {
     pub(super) plan: Arc<Plan>,
     pub(super) run: Arc<RunDir>,
+    pub(super) rules: Arc<Rules>,
     pub(super) transcript: Arc<Mutex<TranscriptLog>>,
+    pub(super) recorder: Recorder,
     pub(super) started: Instant,
     pub(super) host: OnceCell<Host>,
 }
@@ -91,13 +96,15 @@ impl Workshop {
         let (qmp, mut notices) = crate::qmp::attach(qmp.ours, self.transcript());
         let watch_error = |e| PrepareError::new(Cause::Internal, e);
         let serial_file = log_name("serial", number);
-        let watch = watch::of_stage(&self.plan, stage).map_err(watch_error)?;
-        let (console, sightings) = tap::attach(serial.ours, watch, self.raw_log(&serial_file)?);
+        let watch = watch::of_stage(&self.plan, stage, &self.rules).map_err(watch_error)?;
+        let (log, heard) = (self.raw_log(&serial_file)?, self.recorder.console(&serial_file));
+        let (console, sightings) = tap::attach_heard(serial.ours, watch, log, heard);
         let firmware = match firmware {
             Some(stream) => {
-                let watch = watch::of_firmware().map_err(watch_error)?;
-                let file = log_name("firmware", number);
-                let (_, sightings) = tap::attach(stream, watch, self.raw_log(&file)?);
+                let watch = watch::of_firmware(&self.rules).map_err(watch_error)?;
+                let file = log_name(FIRMWARE_LOG, number);
+                let (log, heard) = (self.raw_log(&file)?, self.recorder.console(&file));
+                let (_, sightings) = tap::attach_heard(stream, watch, log, heard);
                 Some((file, sightings))
             }
             None => None,
@@ -120,7 +127,6 @@ impl Workshop {
             ssh_address,
             images: images(&spec),
             ssh: SshSide::default(),
-            questions: Questions::default(),
             tasks: Tasks::default(),
         };
         Ok((Box::new(vm), host.facts.clone()))

@@ -4,9 +4,7 @@ use std::time::{Duration, Instant};
 
 use crate::machine::{Machine, State};
 use crate::plan::{Plan, StageKind};
-use crate::serial::prompt::{IDLE_WINDOW, PromptDetector, STANDS_BEFORE_KERNEL, STANDS_MIN};
-
-use super::idle::Look;
+use crate::serial::prompt::{IDLE_WINDOW, OpenLine, PromptDetector, STANDS_BEFORE_KERNEL, STANDS_MIN, Sample};
 
 /// What is known about questions on the console of one machine.
 #[derive(Default)]
@@ -32,31 +30,29 @@ impl Questions {
     }
 
     /// True if the question holds up the run.
-    pub(super) fn hold_up(&mut self, machine: &Machine, plan: &Plan, look: &Look) -> bool {
+    pub(super) fn hold_up(&mut self, machine: &Machine, plan: &Plan, line: &OpenLine, sample: Sample) -> bool {
         let stands_min = if machine.kernel_spoke() {
             STANDS_MIN
         } else {
             STANDS_BEFORE_KERNEL
         };
         machine.awaits_guest()
-            && !is_expected(plan, machine.stage(), look)
-            && (machine.state() != State::Installing || self.came_with_the_command(look))
-            && self.detector.observe(look.sample, stands_min)
+            && !is_expected(plan, machine.stage(), line)
+            && (machine.state() != State::Installing || self.came_with_the_command(&sample))
+            && self.detector.observe(sample, stands_min)
     }
 
     /// A command goes on beside a question that stood there before it, and while it prints it is not held up.
-    fn came_with_the_command(&self, look: &Look) -> bool {
-        let since = |at: Instant| look.sample.at.saturating_duration_since(at);
-        let asked_later = self
-            .state
-            .is_some_and(|(_, entered)| look.sample.silent < since(entered));
+    fn came_with_the_command(&self, sample: &Sample) -> bool {
+        let since = |at: Instant| sample.at.saturating_duration_since(at);
+        let asked_later = self.state.is_some_and(|(_, entered)| sample.silent < since(entered));
         let silent = self.command_spoke.map_or(Duration::MAX, since);
         asked_later && silent >= IDLE_WINDOW
     }
 }
 
 /// True for the prompt that the stage answers.
-fn is_expected(plan: &Plan, stage: usize, look: &Look) -> bool {
+fn is_expected(plan: &Plan, stage: usize, line: &OpenLine) -> bool {
     let StageKind::InstalledBoot {
         unlock: Some(unlock), ..
     } = &plan.stages[stage].kind
@@ -65,25 +61,21 @@ fn is_expected(plan: &Plan, stage: usize, look: &Look) -> bool {
     };
     // A pattern that does not compile has ended the preparation.
     let pattern = regex::Regex::new(&unlock.pattern.to_regex());
-    let text = String::from_utf8_lossy(look.line.text.as_bytes());
+    let text = String::from_utf8_lossy(line.text.as_bytes());
     pattern.is_ok_and(|pattern| pattern.is_match(&text))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::serial::prompt::{OpenLine, Sample};
 
-    fn look(at: Instant, silent_s: u64) -> Look {
-        Look {
-            line: OpenLine::of(b"Proceed? ", 0).unwrap(),
-            sample: Sample {
-                at,
-                silent: Duration::from_secs(silent_s),
-                console_bytes: 9,
-                block_operations: 0,
-                busy: Duration::ZERO,
-            },
+    fn look(at: Instant, silent_s: u64) -> Sample {
+        Sample {
+            at,
+            silent: Duration::from_secs(silent_s),
+            console_bytes: 9,
+            block_operations: 0,
+            busy: Duration::ZERO,
         }
     }
 

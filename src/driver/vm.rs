@@ -10,10 +10,9 @@ use crate::qemu::process::Running;
 use crate::qmp::{Qmp, QmpNotice};
 use crate::serial::console::Console;
 use crate::serial::tap::SerialNotice;
-use crate::ssh::{HostKey, HostKeyPin, LoginWatch, Stability};
+use crate::ssh::{HostKeyPin, LoginWatch};
 
 use super::input::{Input, VmInput};
-use super::question::Questions;
 use super::{heartbeat, idle};
 
 /// A machine that was brought up.
@@ -34,7 +33,6 @@ pub(super) struct Vm {
     /// What must be free after this machine has exited.
     pub(super) images: Vec<std::path::PathBuf>,
     pub(super) ssh: SshSide,
-    pub(super) questions: Questions,
     pub(super) tasks: Tasks,
 }
 
@@ -42,9 +40,7 @@ pub(super) struct Vm {
 #[derive(Default)]
 pub(super) struct SshSide {
     pub(super) watch: Option<LoginWatch>,
-    pub(super) stability: Option<Stability>,
     pub(super) pin: HostKeyPin,
-    pub(super) key: Option<HostKey>,
 }
 
 /// Tasks that end with the machine.

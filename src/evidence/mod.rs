@@ -6,6 +6,7 @@ mod journal;
 mod manifest;
 mod reap;
 mod record;
+mod recording;
 mod reserve;
 mod rundir;
 mod transcript;
@@ -18,6 +19,7 @@ pub use manifest::{
 };
 pub use reap::{Orphan, Reaped, find_orphans, reap};
 pub use record::{RunRecord, RunState, list, open};
+pub use recording::{RECORDING, RECORDING_BYTES_MAX, Recording};
 pub use reserve::{RESERVE_BYTES, Reserve};
 pub use rundir::{RunDir, RunInfo, SOCKET_PATH_BYTES_MAX};
 pub use transcript::{TranscriptBudget, TranscriptLog};

@@ -1,5 +1,7 @@
 //! Every cause that the machine itself can name. Causes that only the console knows come from rules.
 
+use serde::{Deserialize, Serialize};
+
 use crate::machine::Class;
 
 /// What a cause means.
@@ -19,7 +21,7 @@ pub struct CauseFacts {
 macro_rules! causes {
     ($($cause:ident: $id:literal, $class:ident, $title:literal, $remedy:literal;)*) => {
         /// What decided a verdict.
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
         pub enum Cause {
             $(#[doc = $title] $cause,)*
         }
