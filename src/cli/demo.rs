@@ -37,6 +37,6 @@ impl Demo {
             }
         };
         run::replace_image(&mut plan, self.iso);
-        run::run_plan(plan, &self.runs, false, false)
+        run::run_plan(plan, GATE, &self.runs, false, false)
     }
 }

@@ -9,6 +9,7 @@ mod gate;
 mod host;
 mod print;
 mod reap;
+mod replay;
 mod run;
 mod say;
 mod trace;

@@ -13,9 +13,9 @@ use tokio::runtime::Runtime;
 use tokio::sync::oneshot;
 
 use crate::driver::{self, Options, Outcome, Secrets, StopSignals};
-use crate::evidence::{Declared, HASH_BYTES_MAX, RunDir, write_atomically, write_manifest};
+use crate::evidence::{Declared, HASH_BYTES_MAX, KEPT_GATE, RECORDING, RunDir, write_atomically, write_manifest};
 use crate::machine::{Class, Verdict};
-use crate::plan::{ImageSource, Plan};
+use crate::plan::{self, ImageSource, Plan};
 use crate::qemu::disk;
 use crate::report::{ResultInputs, junit, result_json, verdict_block};
 use crate::text::printable_json;
@@ -54,8 +54,8 @@ pub(super) struct Run {
 
 impl Run {
     pub(super) fn execute(self) -> ExitCode {
-        let mut plan = match gate::read(&self.gate) {
-            Ok(plan) => plan,
+        let (mut plan, text) = match gate::read_with_text(&self.gate) {
+            Ok(read) => read,
             Err(error) => {
                 gate::tell(&error, self.json);
                 return ExitCode::from(Verdict::EXIT_USAGE);
@@ -64,7 +64,7 @@ impl Run {
         if let Some(image) = self.image {
             replace_image(&mut plan, image);
         }
-        run_plan(plan, &self.runs, self.json, self.quiet)
+        run_plan(plan, &text, &self.runs, self.json, self.quiet)
     }
 }
 
@@ -77,8 +77,8 @@ pub(super) fn replace_image(plan: &mut Plan, image: PathBuf) {
     }
 }
 
-/// Runs a plan and leaves its evidence.
-pub(super) fn run_plan(plan: Plan, runs: &Path, json: bool, quiet: bool) -> ExitCode {
+/// Runs the plan of a gate file with this text, and leaves its evidence.
+pub(super) fn run_plan(plan: Plan, text: &str, runs: &Path, json: bool, quiet: bool) -> ExitCode {
     let resolved = match driver::resolve(&plan) {
         Ok(resolved) => resolved,
         Err(missing) => {
@@ -107,6 +107,10 @@ pub(super) fn run_plan(plan: Plan, runs: &Path, json: bool, quiet: bool) -> Exit
     let made = Made {
         plan: Arc::new(plan),
         run,
+        options: Options {
+            hold: Duration::ZERO,
+            kept_gate: plan::without_secrets(text),
+        },
         json,
         quiet,
     };
@@ -132,6 +136,7 @@ fn begin() -> io::Result<(Runtime, StopSignals)> {
 struct Made {
     plan: Arc<Plan>,
     run: Arc<RunDir>,
+    options: Options,
     json: bool,
     quiet: bool,
 }
@@ -179,12 +184,11 @@ impl Made {
         };
         let id = &self.run.info().id;
         watcher.line(format_args!("bootgate {}  run {id}", env!("CARGO_PKG_VERSION")));
-        let options = Options { hold: Duration::ZERO };
         driver::run(
             self.plan.clone(),
             secrets,
             self.run.clone(),
-            &options,
+            &self.options,
             signals,
             &mut watcher,
         )
@@ -251,6 +255,8 @@ fn declared(outcome: &Outcome) -> Vec<Declared> {
         ("trace.jsonl", "trace of every transition"),
         ("junit.xml", "verdict for test viewers"),
         ("run.json", "identity of the run"),
+        (KEPT_GATE, "gate file without its secrets, for a replay"),
+        (RECORDING, "everything that reached the run, for a replay"),
     ];
     if outcome.host.is_some() {
         files.extend([

@@ -14,6 +14,7 @@ mod perform;
 mod prepare;
 mod question;
 mod recorder;
+mod replay;
 mod resolve;
 mod run;
 mod search;
@@ -27,6 +28,7 @@ mod vm;
 mod watch;
 
 pub use host::{FREE_BYTES_MIN, HostFacts};
+pub use replay::{ReplayEnd, ReplayError, ReplayOptions, Replayed, replay};
 pub use resolve::{MissingInput, Resolved, resolve};
 pub use run::{Observer, Options, Outcome, run};
 pub use secrets::Secrets;

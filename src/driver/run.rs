@@ -34,6 +34,8 @@ const STALL_MIN: Duration = Duration::from_secs(2);
 pub struct Options {
     /// How long a failed machine is kept for a person, where the gate file asks for it.
     pub hold: Duration,
+    /// The gate file's text without its inline secrets, to be kept with the run.
+    pub kept_gate: String,
 }
 
 /// Who watches a run. Called from the driver's own task: it must not wait.
@@ -81,6 +83,7 @@ pub async fn run(
     let trace = run.trace()?;
     let (inputs, mut received) = mpsc::channel(INPUTS_MAX);
     let redactor = secrets.redactor();
+    run.keep_gate(&redactor.redact(options.kept_gate.as_bytes()))?;
     let recorder = Recorder::create(&run, started, redactor.clone(), options.hold)?;
     let rules = Arc::new(triage::builtin().clone());
     let workshop = Arc::new(Workshop {

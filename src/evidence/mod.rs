@@ -21,5 +21,5 @@ pub use reap::{Orphan, Reaped, find_orphans, reap};
 pub use record::{RunRecord, RunState, list, open};
 pub use recording::{RECORDING, RECORDING_BYTES_MAX, Recording};
 pub use reserve::{RESERVE_BYTES, Reserve};
-pub use rundir::{RunDir, RunInfo, SOCKET_PATH_BYTES_MAX};
+pub use rundir::{KEPT_GATE, RunDir, RunInfo, SOCKET_PATH_BYTES_MAX};
 pub use transcript::{TranscriptBudget, TranscriptLog};
