@@ -9,6 +9,8 @@ mod player;
 mod protocol;
 mod question;
 mod replay;
+#[path = "../support/replay.rs"]
+mod replay_support;
 #[path = "../ssh_support/mod.rs"]
 mod ssh_support;
 mod stories;

@@ -12,10 +12,10 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use crate::machine::{Effect, Event, GuestStatus, Record, State, Verdict};
+use crate::machine::{Effect, Event, GuestStatus, Record, State};
 use crate::plan::Plan;
 use crate::text::Redactor;
-use crate::triage::{self, Rules};
+use crate::triage;
 use crate::units::human_span;
 
 use super::super::fact::{Asks, Entry, Fact, Line, asks, micros};
@@ -23,47 +23,13 @@ use super::super::intake::Intake;
 use super::super::prepare::FIRMWARE_LOG;
 use super::super::search::Search;
 use super::super::{trace, watch};
+use super::ahead::{Ahead, ahead, asked_after};
 use super::consoles::Consoles;
+use super::outcome::{ReplayEnd, ReplayOptions, Replayed};
 use super::reading::{self, ReplayError};
 
 /// How far the time at which a deadline was due may be from the recorded one: recorded times are whole microseconds.
 const SAME_DEADLINE: Duration = Duration::from_millis(1);
-
-/// What is changed for a replay.
-#[derive(Debug, Clone)]
-pub struct ReplayOptions {
-    /// The rules in place of the built-in ones.
-    pub rules: Option<Rules>,
-    /// Factor on guest-facing deadlines on top of the recorded run's own, in percent.
-    pub deadline_scale_percent: u32,
-}
-
-/// How far a replay came.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum ReplayEnd {
-    /// To the end of the run.
-    Finished,
-    /// To its verdict; what the machine did after it, the recorded run did not, and nothing of it can change the verdict.
-    Decided,
-    /// To where the recording ends, without a verdict.
-    RecordingEnds {
-        /// Why it ends there: a sentence without an end.
-        why: String,
-    },
-}
-
-/// What a replay came to.
-#[derive(Debug, Clone)]
-pub struct Replayed {
-    /// The trace, in the form of `trace.jsonl` without wall-clock times.
-    pub records: Vec<Value>,
-    /// The verdict, if it was decided.
-    pub verdict: Option<Verdict>,
-    /// How far it came.
-    pub end: ReplayEnd,
-    /// How much of the run was played.
-    pub played: Duration,
-}
 
 /// Hands the recording in a run's directory to a machine for `plan`.
 pub fn replay(run: &Path, plan: Arc<Plan>, options: &ReplayOptions) -> Result<Replayed, ReplayError> {
@@ -118,10 +84,10 @@ impl Player {
     fn play(&mut self, lines: &[Line]) -> Result<(), ReplayError> {
         let effects = self.intake.start(self.origin);
         self.perform(self.origin, effects, &asked_after(lines, 0));
-        let deadlines = next_deadlines(lines);
+        let ahead = ahead(lines);
         for (index, line) in lines.iter().enumerate().skip(1) {
             let now = self.at(line.t_us);
-            self.pass_time(now, deadlines[index]);
+            self.pass_time(now, ahead[index]);
             if self.is_over() {
                 return Ok(());
             }
@@ -167,13 +133,11 @@ impl Player {
         self.stopped.get_or_insert(format!("at {at}, {why}"));
     }
 
-    /// Lets everything happen that is due up to `until`, but for the deadline that the recorded run let pass a little later.
-    fn pass_time(&mut self, until: Instant, recorded_due_us: Option<u64>) {
+    /// Lets everything happen that is due up to `until`, but for what the recorded driver was late for.
+    fn pass_time(&mut self, until: Instant, ahead: Ahead) {
         while !self.is_over() {
-            let due = self.intake.machine.next_deadline().filter(|due| {
-                let recorded = recorded_due_us.map(|due_us| self.at(due_us));
-                recorded.is_none_or(|recorded| distance(*due, recorded) >= SAME_DEADLINE)
-            });
+            let due = self.intake.machine.next_deadline();
+            let due = due.filter(|due| !self.was_late(*due, ahead));
             let quiet = self.consoles.next_quiet_at();
             let Some(next) = due.into_iter().chain(quiet).min().filter(|next| *next <= until) else {
                 return;
@@ -187,6 +151,14 @@ impl Player {
                 self.hand_in(next, &Fact::Deadline { due_us }, &[]);
             }
         }
+    }
+
+    /// True for a deadline that the recorded driver let pass only when it woke, or gave more time to because it stood still.
+    fn was_late(&self, due: Instant, ahead: Ahead) -> bool {
+        let recorded = ahead.due_us.map(|due_us| self.at(due_us));
+        let stalled = ahead.stalled_us.map(|(from, to)| (self.at(from), self.at(to)));
+        recorded.is_some_and(|recorded| distance(due, recorded) < SAME_DEADLINE)
+            || stalled.is_some_and(|(from, to)| due + SAME_DEADLINE > from && due <= to)
     }
 
     fn bytes(&mut self, now: Instant, file: &str, piece: (u64, u64)) -> Result<(), ReplayError> {
@@ -378,32 +350,4 @@ impl Player {
 fn distance(one: Instant, other: Instant) -> Duration {
     one.saturating_duration_since(other)
         .max(other.saturating_duration_since(one))
-}
-
-/// What the recorded machine asked for upon the line `index`: consoles go on meanwhile.
-fn asked_after(lines: &[Line], index: usize) -> Vec<&str> {
-    let following = lines[index + 1..].iter();
-    let until_next = following.take_while(|line| !matches!(line.entry, Entry::Fact(_)));
-    let asked = until_next.filter_map(|line| match &line.entry {
-        Entry::Asked { effect } => Some(effect.as_str()),
-        _ => None,
-    });
-    asked.collect()
-}
-
-/// For each line, when the next deadline was due that the recorded run let pass, from that line on.
-fn next_deadlines(lines: &[Line]) -> Vec<Option<u64>> {
-    let mut next = None;
-    let mut all: Vec<_> = lines
-        .iter()
-        .rev()
-        .map(|line| {
-            if let Entry::Fact(Fact::Deadline { due_us }) = line.entry {
-                next = Some(due_us);
-            }
-            next
-        })
-        .collect();
-    all.reverse();
-    all
 }
