@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lint tests deps guest qemu10
+.PHONY: help demo test check lint tests deps guest recordings qemu10
 
 # The scripts for this machine, and those that a guest's busybox runs.
 begin_with = $(shell find .ci fixtures tests -type f -exec awk 'FNR == 1 && /^\#!.*$(1)$$/ { print FILENAME } { nextfile }' {} +)
@@ -14,7 +14,7 @@ light_tests = $(patsubst %,--test %,$(filter-out real_%,$(basename $(notdir $(wi
 has_nextest = cargo nextest --version >/dev/null 2>&1
 
 help: ## list the commands
-	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 # The dev profile: a fresh clone builds in three quarters of the time, the tests use the same build, and a gate waits for
 # its guest and not for us.
@@ -52,6 +52,12 @@ deps: ## install the packages that are missing (Debian 12, Debian 13, Ubuntu 24.
 
 guest: deps ## build the tiny guest, or find the one already built
 	fixtures/guests/tiny/build.sh
+
+# On real guests: it takes some minutes. Commit what it leaves.
+recordings: guest ## record fixtures/runs anew: every row of the fault table, and gates that pass
+	export BOOTGATE_KEEP_RECORDINGS=fixtures/runs; \
+	cargo test --locked --test real_faults -- --test-threads=1; \
+	cargo test --locked --test real_gate -- --test-threads=1 uefi_on_the_packaged encrypted wrong_passphrase
 
 qemu10: deps ## unpack a QEMU 10 beside Debian 12's 7.2, so that both are tested
 	if grep -q '^ID=ubuntu' /etc/os-release; then echo 'Ubuntu has no QEMU 10 to unpack: its own QEMU is tested'; \

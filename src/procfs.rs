@@ -104,6 +104,18 @@ fn parse_stat(bytes: &[u8]) -> Option<Stat> {
     })
 }
 
+/// How long a thread has run, or has been ready to run and had to wait for a CPU, since it began: a thread that a loaded
+/// host keeps from running is not idle. From `/proc/<pid>/task/<tid>/schedstat` (Linux, Documentation/scheduler/sched-stats).
+pub fn thread_busy(pid: u32, tid: u32) -> io::Result<Duration> {
+    let path = format!("/proc/{pid}/task/{tid}/schedstat");
+    let text = std::fs::read_to_string(&path)?;
+    let mut numbers = text.split_ascii_whitespace().map(str::parse::<u64>);
+    match (numbers.next(), numbers.next()) {
+        (Some(Ok(ran_ns)), Some(Ok(waited_ns))) => Ok(Duration::from_nanos(ran_ns.saturating_add(waited_ns))),
+        _ => Err(io::Error::other(format!("{path} is not as the kernel describes it"))),
+    }
+}
+
 /// The arguments a process was started with, the program first. Empty for a process that has ended.
 pub fn arguments(pid: u32) -> io::Result<Vec<Vec<u8>>> {
     let bytes = std::fs::read(format!("/proc/{pid}/cmdline"))?;

@@ -5,8 +5,12 @@
 mod follow;
 #[path = "support/gate.rs"]
 mod gate;
+#[path = "support/keep.rs"]
+mod keep;
 #[path = "support/qemu10.rs"]
 mod qemu10;
+#[path = "support/replay.rs"]
+mod replay;
 #[path = "support/run.rs"]
 mod run;
 #[path = "support/tiny.rs"]

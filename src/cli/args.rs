@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use super::{check, demo, diagram, doctor, inspect, ps, reap, reopen, run, say, trace};
+use super::{check, demo, diagram, doctor, inspect, ps, reap, reopen, replay, run, say, trace};
 
 /// What stands below the list of commands.
 const EXAMPLES: &str = "\
@@ -15,6 +15,7 @@ Examples:
   bootgate run gate.toml      run it; the exit code is the verdict
   bootgate trace last         what happened, and where the evidence lies
   bootgate inspect last       why it failed; look into the held machine
+  bootgate replay last        the same again without QEMU: what would other rules change?
 
 Exit codes: 0 passed, 1 failed, 2 wrong gate file or arguments, 3 known failure,
   4 infrastructure, 5 untestable, 70 a defect of bootgate, 130 and 143 cancelled.
@@ -38,6 +39,7 @@ enum Command {
     Inspect(inspect::Inspect),
     Reopen(reopen::Reopen),
     Ps(ps::Ps),
+    Replay(replay::Replay),
     Diagram(diagram::Diagram),
     Reap(reap::Reap),
     Demo(demo::Demo),
@@ -66,6 +68,7 @@ pub fn main() -> ExitCode {
         Command::Inspect(inspect) => inspect.execute(),
         Command::Reopen(reopen) => reopen.execute(),
         Command::Ps(ps) => ps.execute(),
+        Command::Replay(replay) => replay.execute(),
         Command::Diagram(diagram) => diagram.execute(),
         Command::Reap(reap) => reap.execute(),
         Command::Demo(demo) => demo.execute(),

@@ -41,6 +41,7 @@ impl Demo {
         run::replace_image(&mut plan, self.iso);
         run::run_plan(
             plan,
+            GATE,
             &self.runs,
             &How {
                 json: false,

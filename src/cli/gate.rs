@@ -27,12 +27,18 @@ pub(super) enum GateError {
 
 /// Reads and checks a gate file.
 pub(super) fn read(path: &Path) -> Result<Plan, GateError> {
+    read_with_text(path).map(|(plan, _)| plan)
+}
+
+/// As [`read`], with the file's text.
+pub(super) fn read_with_text(path: &Path) -> Result<(Plan, String), GateError> {
     let text = read_text(path).map_err(|(why, mend)| GateError::Unreadable {
         file: path.to_owned(),
         problem: format!("the gate file `{}` {why}", path.display()),
         mend,
     })?;
-    plan::parse(path, &text).map_err(GateError::Wrong)
+    let plan = plan::parse(path, &text).map_err(GateError::Wrong)?;
+    Ok((plan, text))
 }
 
 /// The text of the file, or what is wrong with the file, as a clause, and what to do.

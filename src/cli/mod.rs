@@ -14,6 +14,7 @@ mod print;
 mod ps;
 mod reap;
 mod reopen;
+mod replay;
 mod run;
 mod say;
 mod trace;

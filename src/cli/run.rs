@@ -14,9 +14,9 @@ use tokio::runtime::Runtime;
 use tokio::sync::oneshot;
 
 use crate::driver::{self, Options, Outcome, Secrets, StopSignals};
-use crate::evidence::{Declared, HASH_BYTES_MAX, RunDir, write_atomically, write_manifest};
+use crate::evidence::{Declared, HASH_BYTES_MAX, KEPT_GATE, RECORDING, RunDir, write_atomically, write_manifest};
 use crate::machine::{Class, Verdict};
-use crate::plan::{ImageSource, Plan};
+use crate::plan::{self, ImageSource, Plan};
 use crate::qemu::disk::{self, Digest};
 use crate::report::{Hold, ResultInputs, hold_block, junit, result_json, verdict_block};
 use crate::text::printable_json;
@@ -69,8 +69,8 @@ pub(super) struct How {
 
 impl Run {
     pub(super) fn execute(self) -> ExitCode {
-        let mut plan = match gate::read(&self.gate) {
-            Ok(plan) => plan,
+        let (mut plan, text) = match gate::read_with_text(&self.gate) {
+            Ok(read) => read,
             Err(error) => {
                 gate::tell(&error, self.how.json);
                 return ExitCode::from(Verdict::EXIT_USAGE);
@@ -79,7 +79,7 @@ impl Run {
         if let Some(image) = self.image {
             replace_image(&mut plan, image);
         }
-        run_plan(plan, &self.runs, &self.how)
+        run_plan(plan, &text, &self.runs, &self.how)
     }
 }
 
@@ -92,8 +92,8 @@ pub(super) fn replace_image(plan: &mut Plan, image: PathBuf) {
     }
 }
 
-/// Runs a plan and leaves its evidence.
-pub(super) fn run_plan(mut plan: Plan, runs: &Path, how: &How) -> ExitCode {
+/// Runs the plan of a gate file with this text, and leaves its evidence.
+pub(super) fn run_plan(mut plan: Plan, text: &str, runs: &Path, how: &How) -> ExitCode {
     let (json, quiet) = (how.json, how.quiet);
     let Some(decided) = how.failure.decide(plan.on_failure, Surroundings::look(json)) else {
         say::tell(HOLD_IN_CI);
@@ -140,15 +140,20 @@ pub(super) fn run_plan(mut plan: Plan, runs: &Path, how: &How) -> ExitCode {
             return ExitCode::from(4);
         }
     };
+    let digest = ImageDigest::start(&plan);
     let made = Made {
         plan: Arc::new(plan),
         run,
+        options: Options {
+            hold: decided.hold,
+            kept_gate: plan::without_secrets(text),
+            image_digest: digest.known.clone(),
+        },
         json,
         quiet,
-        hold: decided.hold,
         background: how.failure.is_background(),
     };
-    let code = runtime.block_on(made.run_to_end(resolved.secrets, &mut signals));
+    let code = runtime.block_on(made.run_to_end(resolved.secrets, digest, &mut signals));
     // Nothing of a finished run is worth waiting for.
     runtime.shutdown_timeout(Duration::from_millis(100));
     ExitCode::from(code)
@@ -170,17 +175,16 @@ pub(super) fn begin() -> io::Result<(Runtime, StopSignals)> {
 struct Made {
     plan: Arc<Plan>,
     run: Arc<RunDir>,
+    options: Options,
     json: bool,
     quiet: bool,
-    hold: Duration,
     background: bool,
 }
 
 impl Made {
-    async fn run_to_end(self, secrets: Secrets, signals: &mut StopSignals) -> u8 {
+    async fn run_to_end(self, secrets: Secrets, digest: ImageDigest, signals: &mut StopSignals) -> u8 {
         let printer = Printer::start();
-        let digest = ImageDigest::start(&self.plan);
-        let driven = self.drive(secrets, signals, &printer, digest.known.clone()).await;
+        let driven = self.drive(secrets, signals, &printer).await;
         let (code, answer, cancelled) = match driven {
             Ok((outcome, was_held)) => {
                 let cancelled = outcome.verdict.class == Class::Cancelled;
@@ -213,7 +217,6 @@ impl Made {
         secrets: Secrets,
         signals: &mut StopSignals,
         printer: &Printer,
-        image_digest: Arc<OnceLock<Digest>>,
     ) -> Result<(Outcome, bool), crate::evidence::EvidenceError> {
         let mut was_held = false;
         let mut on_held = |outcome: &Outcome, expires: Timestamp| {
@@ -229,15 +232,11 @@ impl Made {
         };
         let id = &self.run.info().id;
         watcher.line(format_args!("bootgate {}  run {id}", env!("CARGO_PKG_VERSION")));
-        let options = Options {
-            hold: self.hold,
-            image_digest,
-        };
         let outcome = driver::run(
             self.plan.clone(),
             secrets,
             self.run.clone(),
-            &options,
+            &self.options,
             signals,
             &mut watcher,
         )
@@ -326,6 +325,8 @@ fn declared(outcome: &Outcome) -> Vec<Declared> {
         ("trace.jsonl", "trace of every transition"),
         ("junit.xml", "verdict for test viewers"),
         ("run.json", "identity of the run"),
+        (KEPT_GATE, "gate file without its secrets, for a replay"),
+        (RECORDING, "everything that reached the run, for a replay"),
     ];
     if outcome.host.is_some() {
         files.extend([

@@ -10,13 +10,13 @@ use tokio::sync::mpsc;
 
 use crate::machine::{Event, EvidenceRef};
 use crate::plan::{StageKind, StagePlan};
-use crate::serial::marker::{Match, Watch};
 use crate::ssh::{CommandNotice, CommandSpec, HostKeyPin, JobSpec, Login, ReconnectRule, run_command};
 use crate::text::Redactor;
 use crate::units::MIB;
 
 use super::input::{Input, VmInput};
-use super::{translate, watch};
+use super::search::Search;
+use super::translate;
 
 /// How much of a command's output is kept, in bytes. What comes after is searched, not kept.
 const OUTPUT_LOG_BYTES_MAX: u64 = 64 * MIB;
@@ -27,6 +27,20 @@ const CHUNKS_MAX: usize = 64;
 pub(super) enum CommandInput {
     /// An event for the machine.
     Event(Event),
+    /// The command printed something.
+    Output {
+        /// Where it is kept.
+        file: String,
+        offset: u64,
+        length: u64,
+        /// What the lines mean that it ends.
+        events: Vec<Event>,
+    },
+    /// The output has ended.
+    OutputEnded {
+        /// What its last line means.
+        events: Vec<Event>,
+    },
     /// Something for the trace.
     Note { what: &'static str, detail: String },
 }
@@ -45,18 +59,11 @@ pub(super) struct CommandTask {
 
 impl CommandTask {
     /// Runs the command of a stage to its end.
-    pub(super) async fn run(self, stage: StagePlan, log: std::path::PathBuf, file: String) {
-        let StageKind::Command {
-            uploads,
-            command,
-            pass,
-            fail,
-            ..
-        } = &stage.kind
-        else {
+    pub(super) async fn run(self, stage: StagePlan, search: Search, log: std::path::PathBuf, file: String) {
+        let StageKind::Command { uploads, command, .. } = &stage.kind else {
             return;
         };
-        let reader = match Reader::new(pass, fail, &log, file.clone(), self.redactor.clone()) {
+        let reader = match Reader::new(search, &log, &file) {
             Ok(reader) => reader,
             Err(detail) => return self.tell(Event::CommandUnreachable { detail }).await,
         };
@@ -75,7 +82,7 @@ impl CommandTask {
             drop(notices);
             ended
         };
-        let (ended, ()) = tokio::join!(ended, self.search(reader, received));
+        let (ended, ()) = tokio::join!(ended, self.search(reader, &file, received));
         let event = match ended {
             Ok(end) => Event::CommandEnded {
                 exit: translate::command_exit(end.exit),
@@ -92,7 +99,7 @@ impl CommandTask {
         self.tell(event).await;
     }
 
-    async fn search(&self, mut reader: Reader, mut received: mpsc::Receiver<CommandNotice>) {
+    async fn search(&self, mut reader: Reader, file: &str, mut received: mpsc::Receiver<CommandNotice>) {
         while let Some(notice) = received.recv().await {
             match notice {
                 CommandNotice::Connected(_) => {}
@@ -102,10 +109,16 @@ impl CommandTask {
                 }
                 CommandNotice::Started(_) => self.tell(Event::CommandStarted).await,
                 CommandNotice::Output { bytes, .. } => {
-                    for event in reader.take(bytes.as_bytes()) {
-                        self.tell(event).await;
-                    }
-                    self.tell(Event::CommandProgressed).await;
+                    let bytes = bytes.as_bytes();
+                    let (offset, events) = reader.take(bytes);
+                    let (file, length) = (file.to_owned(), bytes.len() as u64);
+                    self.send(CommandInput::Output {
+                        file,
+                        offset,
+                        length,
+                        events,
+                    })
+                    .await;
                 }
                 CommandNotice::ConnectionLost { why } => {
                     self.note("connection-broke", self.clean(&why)).await;
@@ -114,9 +127,8 @@ impl CommandTask {
                 CommandNotice::Reattached { .. } => self.tell(Event::CommandReattached).await,
             }
         }
-        for event in reader.finish() {
-            self.tell(event).await;
-        }
+        let events = reader.search.finish();
+        self.send(CommandInput::OutputEnded { events }).await;
     }
 
     async fn tell(&self, event: Event) {
@@ -138,65 +150,35 @@ impl CommandTask {
 
 /// Keeps and searches the output.
 struct Reader {
-    watch: Watch,
+    search: Search,
     log: File,
     room_bytes: u64,
-    file: String,
-    redactor: Redactor,
+    /// How many bytes came.
+    offset: u64,
 }
 
 impl Reader {
-    fn new(
-        pass: &[crate::plan::Pattern],
-        fail: &[crate::plan::Pattern],
-        log: &Path,
-        file: String,
-        redactor: Redactor,
-    ) -> Result<Self, String> {
-        let watch = watch::of_command(pass, fail).map_err(|error| error.to_string())?;
+    fn new(search: Search, log: &Path, file: &str) -> Result<Self, String> {
         let mut options = File::options();
         let log = options.write(true).create_new(true).mode(0o600).open(log);
         let log = log.map_err(|error| format!("its output can't be kept in {file}: {error}"))?;
         Ok(Self {
-            watch,
+            search,
             log,
             room_bytes: OUTPUT_LOG_BYTES_MAX,
-            file,
-            redactor,
+            offset: 0,
         })
     }
 
-    fn take(&mut self, bytes: &[u8]) -> Vec<Event> {
+    /// Where the bytes stand in the output, and what the lines mean that they end.
+    fn take(&mut self, bytes: &[u8]) -> (u64, Vec<Event>) {
         let kept = bytes.len().min(usize::try_from(self.room_bytes).unwrap_or(usize::MAX));
         // A full host disk shows as a BLOCK_IO_ERROR of the guest or in the journal; the search goes on regardless.
         if self.log.write_all(&bytes[..kept]).is_ok() {
             self.room_bytes -= kept as u64;
         }
-        let mut events = Vec::new();
-        let (file, redactor) = (&self.file, &self.redactor);
-        self.watch.feed(bytes, Instant::now(), |found| {
-            events.extend(event(&found, file, redactor));
-        });
-        events
+        let offset = self.offset;
+        self.offset += bytes.len() as u64;
+        (offset, self.search.take(bytes, Instant::now()))
     }
-
-    fn finish(&mut self) -> Vec<Event> {
-        let mut events = Vec::new();
-        let (file, redactor) = (&self.file, &self.redactor);
-        self.watch.finish(|found| events.extend(event(&found, file, redactor)));
-        events
-    }
-}
-
-fn event(found: &Match, file: &str, redactor: &Redactor) -> Option<Event> {
-    let evidence = watch::evidence(found, file, redactor);
-    let index = |prefix: &str| found.id.strip_prefix(prefix)?.parse().ok();
-    if let Some(pattern) = index("pass:") {
-        return Some(Event::PassLineSeen { pattern, evidence });
-    }
-    if let Some(pattern) = index("fail:") {
-        return Some(Event::FailLineSeen { pattern, evidence });
-    }
-    let rule = watch::rule(&found.id)?;
-    Some(Event::OutputRuleMatched { rule, evidence })
 }

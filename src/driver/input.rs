@@ -13,6 +13,7 @@ use crate::ssh::Probe;
 use super::command::CommandInput;
 use super::hold::HoldAsk;
 use super::host::HostFacts;
+use super::idle::Look;
 use super::prepare::PrepareError;
 use super::vm::Vm;
 
@@ -48,6 +49,8 @@ pub(super) enum VmInput {
     },
     Probe(Box<Probe>),
     Command(CommandInput),
+    /// A question stands on the console: what the guest does meanwhile.
+    Looked(Look),
     Captured {
         missing: Vec<String>,
     },

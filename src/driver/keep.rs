@@ -35,7 +35,7 @@ impl Driver<'_> {
             let missing = Some("neither SSH nor a shell on the console answers".to_owned());
             return self.queue(Event::JournalCollected { missing });
         };
-        let (run, redactor) = (self.run.clone(), self.redactor.clone());
+        let (run, redactor) = (self.run.clone(), self.intake.redactor.clone());
         self.with_qmp(|number, _| async move {
             let missing = journal::collect(way, &run, number, &redactor).await;
             Some((number, VmInput::Journal { missing }))
@@ -47,13 +47,13 @@ impl Driver<'_> {
         if journal::at_root_shell(&last_line) {
             return Some(Way::Shell(vm.console.clone()));
         }
-        let known = vm.ssh.key.is_some();
-        let login = self.login(vm, self.machine.stage()).filter(|_| known)?;
+        let known = vm.ssh.pin.key().is_some();
+        let login = self.login(vm, self.intake.machine.stage()).filter(|_| known)?;
         Some(Way::Ssh(Box::new(login), vm.ssh.pin.clone()))
     }
 
     pub(super) fn open_hold(&mut self) {
-        let limit = self.machine.hold();
+        let limit = self.intake.machine.hold();
         let (asks, mut asked) = mpsc::channel(ASKS_MAX);
         let Some(vm) = &self.vm else { return };
         let expires = Expiry::at(after(limit));
@@ -62,7 +62,7 @@ impl Driver<'_> {
         let holder = match Holder::open(held, asks) {
             Ok(holder) => holder,
             Err(error) => {
-                self.note("hold-not-opened", error.to_string());
+                self.queue_note("hold-not-opened", error.to_string());
                 return self.queue(Event::HoldReleased);
             }
         };
@@ -83,7 +83,7 @@ impl Driver<'_> {
     }
 
     fn held_machine(&self, vm: &Vm, expires: Expiry) -> HeldMachine {
-        let stage = self.machine.stage();
+        let stage = self.intake.machine.stage();
         let login = self.plan.login(stage);
         HeldMachine {
             qmp: vm.qmp.clone(),
@@ -108,7 +108,7 @@ impl Driver<'_> {
         let moment = after(limit);
         expires.set(moment);
         self.record_hold(moment);
-        self.handle(&Event::HoldExtended { limit });
+        self.handle(Event::HoldExtended { limit });
     }
 
     fn record_hold(&mut self, expires: Timestamp) {
@@ -128,7 +128,7 @@ impl Driver<'_> {
                 self.run.record_hold(&hold).map_err(|error| error.to_string())
             });
         if let Err(why) = recorded {
-            self.note("hold-not-recorded", why);
+            self.queue_note("hold-not-recorded", why);
         }
     }
 
@@ -175,7 +175,7 @@ impl Driver<'_> {
     }
 
     fn ssh_access(&self, vm: &Vm) -> Option<SshAccess> {
-        let login = self.plan.login(self.machine.stage())?;
+        let login = self.plan.login(self.intake.machine.stage())?;
         let key = vm.ssh.pin.key();
         Some(SshAccess {
             user: login.user,

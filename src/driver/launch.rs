@@ -7,6 +7,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::mpsc;
 
 use crate::evidence::{RunDir, TranscriptLog};
@@ -14,16 +15,21 @@ use crate::machine::Cause;
 use crate::qemu::argv::{self, MachineSpec};
 use crate::qemu::process::{InheritedFd, InheritedSocket, Running, SpawnRequest, Spawner};
 use crate::qmp::{Direction, Qmp, QmpError, QmpNotice, RunState, Transcript};
+use crate::serial::console::Console;
 use crate::serial::marker::Watch;
 use crate::serial::raw_log::{LogLayout, RawLog, SERIAL_LOG_HEAD_BYTES, SERIAL_LOG_TAIL_BYTES};
-use crate::serial::tap;
+use crate::serial::tap::{self, SerialNotice};
 use crate::text::terminal_line;
+use crate::triage::Rules;
 
 use super::prepare::PrepareError;
+use super::recorder::Recorder;
 use super::spec::{Sockets, images};
 use super::vm::{SshSide, Tasks, Vm};
 use super::watch;
 
+/// How the logs of the firmware's debug port are named.
+pub(super) const FIRMWARE_LOG: &str = "firmware";
 /// How long QEMU may take to answer on QMP.
 const GREETING_WITHIN: Duration = Duration::from_secs(30);
 /// How long QEMU may take to exit after its end of QMP is gone.
@@ -64,6 +70,9 @@ impl Channels {
 /// Where a QEMU is started.
 pub(super) struct Launcher<'a> {
     pub(super) run: &'a RunDir,
+    pub(super) rules: &'a Rules,
+    /// Where what the consoles say is written down with its times, if the run is to be replayed.
+    pub(super) recorder: Option<&'a Recorder>,
     pub(super) transcript: &'a Arc<Mutex<TranscriptLog>>,
     /// The run's clock began then.
     pub(super) started: Instant,
@@ -93,12 +102,13 @@ impl Launcher<'_> {
         let running = Arc::new(self.spawn(arguments.clone(), inherited).await?);
         let (qmp, mut notices) = crate::qmp::attach(qmp.ours, self.transcript());
         let serial_file = log_name("serial", number);
-        let (console, sightings) = tap::attach(serial.ours, watch, self.raw_log(&serial_file)?);
+        let (console, sightings) = self.tap(serial.ours, watch, &serial_file)?;
         let firmware = match firmware {
             Some(stream) => {
-                let watch = watch::of_firmware().map_err(|e| PrepareError::new(Cause::Internal, e))?;
-                let file = log_name("firmware", number);
-                let (_, sightings) = tap::attach(stream, watch, self.raw_log(&file)?);
+                let watch = watch::of_firmware(self.rules);
+                let watch = watch.map_err(|e| PrepareError::new(Cause::Internal, e))?;
+                let file = log_name(FIRMWARE_LOG, number);
+                let (_, sightings) = self.tap(stream, watch, &file)?;
                 Some((file, sightings))
             }
             None => None,
@@ -156,6 +166,22 @@ impl Launcher<'_> {
         let mut words = vec![self.qemu.display().to_string()];
         words.extend_from_slice(arguments);
         writeln!(file, "# machine {number}\n{}\n", argv::shell_quoted(&words))
+    }
+
+    fn tap<S>(
+        &self,
+        stream: S,
+        watch: Watch,
+        file: &str,
+    ) -> Result<(Console, mpsc::Receiver<SerialNotice>), PrepareError>
+    where
+        S: AsyncRead + AsyncWrite + Send + 'static,
+    {
+        let log = self.raw_log(file)?;
+        Ok(match self.recorder {
+            Some(recorder) => tap::attach_heard(stream, watch, log, recorder.console(file)),
+            None => tap::attach(stream, watch, log),
+        })
     }
 
     fn raw_log(&self, file: &str) -> Result<RawLog, PrepareError> {

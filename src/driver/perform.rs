@@ -10,12 +10,13 @@ use crate::qemu::helpers_gone;
 use crate::qemu::process::{Rungs, Spawner, end, end_now};
 use crate::qmp::{Qmp, QmpError};
 use crate::serial::console::Input as ConsoleInput;
-use crate::ssh::{Login, LoginWatch, PhaseDeadlines, Stability, StabilityRule};
+use crate::ssh::{Login, LoginWatch, PhaseDeadlines};
 
 use super::capture;
 use super::command::CommandTask;
 use super::input::{Input, VmInput};
 use super::run::Driver;
+use super::search::Search;
 use super::translate;
 use super::vm::Vm;
 
@@ -132,10 +133,6 @@ impl Driver<'_> {
             return;
         };
         let Some(login) = self.login(vm, stage) else { return };
-        let rule = StabilityRule {
-            logins: plan.stable_logins,
-            window: plan.stable_window,
-        };
         let (probes, mut received) = tokio::sync::mpsc::channel(PROBES_MAX);
         let (number, inputs) = (vm.number, self.inputs.clone());
         tokio::spawn(async move {
@@ -149,7 +146,6 @@ impl Driver<'_> {
         let expected = Some(self.run.info().uuid);
         let retry_every = plan.retry_every;
         if let Some(vm) = &mut self.vm {
-            vm.ssh.stability = Some(Stability::new(rule));
             vm.ssh.watch = Some(LoginWatch::start(
                 login,
                 vm.ssh.pin.clone(),
@@ -170,6 +166,11 @@ impl Driver<'_> {
             Ok(log) => log,
             Err(error) => return self.queue(unreachable(error.to_string())),
         };
+        let (rules, redactor) = (&self.intake.rules, self.intake.redactor.clone());
+        let search = match Search::of_stage(&self.plan, stage, rules, file.clone(), redactor) {
+            Ok(search) => search,
+            Err(error) => return self.queue(unreachable(error.to_string())),
+        };
         let stage = self.plan.stages[stage].clone();
         let task = CommandTask {
             number: vm.number,
@@ -179,10 +180,10 @@ impl Driver<'_> {
             retry_every: ssh.retry_every,
             // The machine's own deadlines decide; this only bounds the task.
             give_up_after: stage.timeout.saturating_mul(10),
-            redactor: self.redactor.clone(),
+            redactor: self.intake.redactor.clone(),
             inputs: self.inputs.clone(),
         };
-        let task = tokio::spawn(task.run(stage, log, file)).abort_handle();
+        let task = tokio::spawn(task.run(stage, search, log, file)).abort_handle();
         if let Some(vm) = &mut self.vm {
             vm.tasks.command = Some(task);
         }
@@ -197,7 +198,7 @@ impl Driver<'_> {
             .as_ref()
             .map(|vm| vm.console.send_line(ConsoleInput::from(answer)));
         if let Some(Err(error)) = sent {
-            self.note("answer-not-sent", error.to_string());
+            self.queue_note("answer-not-sent", error.to_string());
         }
     }
 

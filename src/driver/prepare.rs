@@ -11,9 +11,11 @@ use crate::plan::{DiskFormat, Plan};
 use crate::qemu::argv::{BootSpec, DiskSpec, FirmwareSpec, MachineSpec};
 use crate::qemu::disk;
 use crate::qmp::RunState;
+use crate::triage::Rules;
 
 use super::host::{Host, HostFacts};
 use super::launch::{Channels, Launcher};
+use super::recorder::Recorder;
 use super::spec::{RunPlace, has_firmware_console, machine_spec};
 use super::vm::Vm;
 use super::watch;
@@ -38,7 +40,9 @@ impl PrepareError {
 pub(super) struct Workshop {
     pub(super) plan: Arc<Plan>,
     pub(super) run: Arc<RunDir>,
+    pub(super) rules: Arc<Rules>,
     pub(super) transcript: Arc<Mutex<TranscriptLog>>,
+    pub(super) recorder: Recorder,
     pub(super) started: Instant,
     pub(super) host: OnceCell<Host>,
 }
@@ -56,9 +60,12 @@ impl Workshop {
         let numbers = channels.numbers();
         let spec = machine_spec(&self.plan, (stage, boot), &host.parts, &self.place(), numbers);
         check_boot_code(&spec)?;
-        let watch = watch::of_stage(&self.plan, stage).map_err(|e| PrepareError::new(Cause::Internal, e))?;
+        let watch = watch::of_stage(&self.plan, stage, &self.rules);
+        let watch = watch.map_err(|e| PrepareError::new(Cause::Internal, e))?;
         let launcher = Launcher {
             run: &self.run,
+            rules: &self.rules,
+            recorder: Some(&self.recorder),
             transcript: &self.transcript,
             started: self.started,
             qemu: &host.parts.qemu.binary,

@@ -151,6 +151,8 @@ pub async fn reopen(request: ReopenRequest) -> Result<Reopened, ReopenError> {
     )?;
     let launcher = Launcher {
         run,
+        rules: crate::triage::builtin(),
+        recorder: None,
         transcript: &Arc::new(Mutex::new(transcript)),
         started,
         qemu: &qemu.binary,

@@ -9,16 +9,18 @@ use tokio::sync::{OnceCell, mpsc};
 use tokio::task::JoinHandle;
 
 use crate::evidence::{Durability, EvidenceError, Journal, RunDir, TranscriptBudget, TranscriptLog};
-use crate::machine::{Effect, Event, Machine, Record, StageReport, State, Verdict};
+use crate::machine::{Effect, Event, Record, StageReport, State, Verdict};
 use crate::plan::Plan;
 use crate::qemu::disk::Digest;
 use crate::serial::tap::TapSummary;
-use crate::ssh::HostKey;
-use crate::text::Redactor;
+use crate::triage;
 
+use super::fact::Fact;
 use super::host::HostFacts;
 use super::input::{INPUTS_MAX, Input, VmInput};
+use super::intake::Intake;
 use super::prepare::Workshop;
+use super::recorder::Recorder;
 use super::secrets::Secrets;
 use super::vm::Vm;
 use super::{signals::StopSignals, trace};
@@ -38,6 +40,8 @@ pub struct Options {
     pub hold: Duration,
     /// The digest of the image under test, once somebody has read it.
     pub image_digest: Arc<OnceLock<Digest>>,
+    /// The gate file's text without its inline secrets, to be kept with the run.
+    pub kept_gate: String,
 }
 
 /// Who watches a run. Called from the driver's own task: it must not wait.
@@ -87,16 +91,22 @@ pub async fn run(
     )?;
     let trace = run.trace()?;
     let (inputs, mut received) = mpsc::channel(INPUTS_MAX);
+    let redactor = secrets.redactor();
+    run.keep_gate(&redactor.redact(options.kept_gate.as_bytes()))?;
+    let recorder = Recorder::create(&run, started, redactor.clone(), options.hold, plan.on_failure)?;
+    let rules = Arc::new(triage::builtin().clone());
     let workshop = Arc::new(Workshop {
         plan: plan.clone(),
         run: run.clone(),
+        rules: rules.clone(),
+        recorder: recorder.clone(),
         transcript: Arc::new(Mutex::new(transcript)),
         started,
         host: OnceCell::new(),
     });
     let mut driver = Driver {
-        machine: Machine::new(plan.clone(), options.hold),
-        redactor: secrets.redactor(),
+        intake: Intake::new(plan.clone(), rules, redactor, options.hold),
+        recorder,
         plan,
         secrets,
         run,
@@ -110,15 +120,14 @@ pub async fn run(
         preparing: None,
         machines: 0,
         host: None,
-        live_key: None,
         image_digest: options.image_digest.clone(),
         consoles: Vec::new(),
         consoles_open: 0,
         console_tail: Vec::new(),
         queued: VecDeque::new(),
     };
-    let effects = driver.machine.start(Instant::now());
-    driver.perform_all(effects);
+    let effects = driver.intake.start(started);
+    driver.perform_all(started, effects);
     driver.drain();
     driver.run_to_end(&mut received, signals).await;
     driver.drop_vm();
@@ -127,10 +136,10 @@ pub async fn run(
 
 /// The driver's task.
 pub(super) struct Driver<'a> {
-    pub(super) machine: Machine,
+    pub(super) intake: Intake,
+    pub(super) recorder: Recorder,
     pub(super) plan: Arc<Plan>,
     pub(super) secrets: Secrets,
-    pub(super) redactor: Redactor,
     pub(super) run: Arc<RunDir>,
     pub(super) workshop: Arc<Workshop>,
     pub(super) inputs: mpsc::Sender<Input>,
@@ -143,20 +152,19 @@ pub(super) struct Driver<'a> {
     /// How many machines were begun.
     pub(super) machines: u64,
     pub(super) host: Option<HostFacts>,
-    /// The host key of the live system, which the installed one must not have.
-    pub(super) live_key: Option<HostKey>,
     pub(super) image_digest: Arc<OnceLock<Digest>>,
     pub(super) consoles: Vec<(String, TapSummary)>,
     pub(super) consoles_open: usize,
     console_tail: Vec<String>,
-    queued: VecDeque<Event>,
+    queued: VecDeque<Fact>,
 }
 
 impl Driver<'_> {
     async fn run_to_end(&mut self, received: &mut mpsc::Receiver<Input>, signals: &mut StopSignals) {
-        while self.machine.state() != State::Finished {
+        while self.intake.machine.state() != State::Finished {
             let now = Instant::now();
             let wake = self
+                .intake
                 .machine
                 .next_deadline()
                 .map_or(now + TICK, |at| at.min(now + TICK))
@@ -170,14 +178,15 @@ impl Driver<'_> {
             };
             let late = Instant::now().saturating_duration_since(wake);
             if late >= STALL_MIN {
-                self.handle(&Event::HostStalled { gap: late });
+                self.handle(Event::HostStalled { gap: late });
             }
             if let Some(input) = input {
                 self.take(input);
             } else {
-                let effects = self.machine.expire(Instant::now());
-                self.perform_all(effects);
-                self.drain();
+                self.recorder.flush();
+                if let Some(due) = self.intake.machine.next_deadline().filter(|due| *due <= Instant::now()) {
+                    self.pass_deadline(due);
+                }
             }
         }
         self.last_words(received).await;
@@ -194,40 +203,44 @@ impl Driver<'_> {
         }
     }
 
-    /// Hands an event to the machine. An effect that answers at once queues its event here: the effects of one event are
-    /// all performed before the next event is handled.
-    pub(super) fn handle(&mut self, event: &Event) {
-        self.queue(event.clone());
+    /// Hands an event to the machine.
+    pub(super) fn handle(&mut self, event: Event) {
+        self.hand_in(Fact::Event { event });
+    }
+
+    /// Hands a fact to the machine. An effect that answers at once queues its fact here: the effects of one fact are all
+    /// performed before the next one is handed in.
+    pub(super) fn hand_in(&mut self, fact: Fact) {
+        self.queued.push_back(fact);
         self.drain();
     }
 
     /// Leaves an event for when the effects in hand are performed.
     pub(super) fn queue(&mut self, event: Event) {
-        self.queued.push_back(event);
+        self.queued.push_back(Fact::Event { event });
     }
 
     fn drain(&mut self) {
-        while let Some(event) = self.queued.pop_front() {
-            let effects = self.machine.handle(Instant::now(), &event);
-            self.perform_all(effects);
+        while let Some(fact) = self.queued.pop_front() {
+            let now = Instant::now();
+            // Written down before anything is done about it.
+            self.recorder.fact(now, &fact);
+            let effects = self.intake.take(now, &fact);
+            self.perform_all(now, effects);
         }
     }
 
-    fn perform_all(&mut self, effects: Vec<Effect>) {
+    fn perform_all(&mut self, now: Instant, effects: Vec<Effect>) {
         for effect in effects {
+            self.recorder.asked(now, &effect);
             self.perform(effect);
         }
     }
 
-    /// Something for the trace that is no event of the machine's.
-    pub(super) fn note(&mut self, what: &'static str, detail: String) {
-        let record = Record::Note {
-            state: self.machine.state(),
-            what,
-            detail,
-            evidence: None,
-        };
-        self.record(&record);
+    /// Leaves something for the trace, that is no event of the machine's, for when the effects in hand are performed.
+    pub(super) fn queue_note(&mut self, what: &str, detail: String) {
+        let what = what.to_owned();
+        self.queued.push_back(Fact::Note { what, detail });
     }
 
     pub(super) fn record(&mut self, record: &Record) {
@@ -240,7 +253,7 @@ impl Driver<'_> {
             u64::try_from(at.as_micros()).unwrap_or(u64::MAX).into(),
         );
         line.insert("wall".to_owned(), jiff::Timestamp::now().to_string().into());
-        line.extend(trace::record_json(&self.plan, record, &self.redactor));
+        line.extend(trace::record_json(&self.plan, record, &self.intake.redactor));
         // Written, not flushed to the medium: a killed bootgate loses nothing, and a slow disk can't hold up the machine.
         // A trace that can't be written is counted by the journal and told in the result; the run goes on.
         if let Err(error) = self.trace.append(&line, Durability::Process) {
@@ -258,18 +271,18 @@ impl Driver<'_> {
 
     /// What the run came to so far.
     pub(super) fn outcome(&self) -> Outcome {
-        let verdict = self.machine.verdict().cloned().unwrap_or_else(|| {
+        let verdict = self.intake.machine.verdict().cloned().unwrap_or_else(|| {
             let detail = "the machine finished without a verdict".to_owned();
             Verdict::of(
                 crate::machine::Cause::Internal,
                 detail,
-                self.machine.stage(),
+                self.intake.machine.stage(),
                 State::Finished,
             )
         });
         Outcome {
             verdict,
-            reports: self.machine.reports().to_vec(),
+            reports: self.intake.machine.reports().to_vec(),
             host: self.host.clone(),
             started: self.started,
             took: self.started.elapsed(),

@@ -1,27 +1,30 @@
-//! What each input means to the machine.
+//! What each input of a live run is, as a fact, and what else it does.
 
 use std::time::Instant;
 
-use crate::machine::{Effect, EndMode, Event, IdentityFault, ProbeClass, ProcessEnd, SshStability, State};
+use crate::machine::{Effect, EndMode, Event, ProcessEnd, State};
 use crate::qmp::QmpNotice;
+use crate::serial::marker::Match;
 use crate::serial::tap::SerialNotice;
-use crate::ssh::{KeyAcrossBoots, Probe, ProbeOutcome, ProbeSummary};
+use crate::ssh::{Probe, ProbeOutcome};
 
 use super::command::CommandInput;
+use super::fact::{Fact, ProbeFact, micros};
 use super::hold::HoldAsk;
 use super::host::HostFacts;
+use super::idle::Look;
 use super::input::{Input, VmInput};
 use super::prepare::PrepareError;
 use super::run::Driver;
+use super::translate;
 use super::vm::Vm;
-use super::{translate, watch};
 
 impl Driver<'_> {
     pub(super) fn take(&mut self, input: Input) {
         match input {
-            Input::Stop(signal) => self.handle(&Event::CancelRequested { signal }),
+            Input::Stop(signal) => self.handle(Event::CancelRequested { signal }),
             Input::Prepared(result) => self.prepared(result),
-            Input::GivenUp => self.handle(&Event::QemuEnded(ProcessEnd::NeverStarted)),
+            Input::GivenUp => self.handle(Event::QemuEnded(ProcessEnd::NeverStarted)),
             Input::Vm(number, input) => {
                 if self.vm.as_ref().is_some_and(|vm| vm.number == number) {
                     self.take_from_vm(input);
@@ -32,7 +35,7 @@ impl Driver<'_> {
 
     fn prepared(&mut self, result: Result<(Box<Vm>, HostFacts), PrepareError>) {
         self.preparing = None;
-        let is_awaited = self.machine.state() == State::Preparing;
+        let is_awaited = self.intake.machine.state() == State::Preparing;
         match result {
             Ok((mut vm, _)) if !is_awaited => {
                 // It was given up and came all the same: it is ended like any other.
@@ -41,20 +44,21 @@ impl Driver<'_> {
                 self.consoles_open += 1;
                 self.perform(Effect::EndQemu(EndMode::Kill));
             }
-            Err(_) if !is_awaited => self.handle(&Event::QemuEnded(ProcessEnd::NeverStarted)),
+            Err(_) if !is_awaited => self.handle(Event::QemuEnded(ProcessEnd::NeverStarted)),
             Ok((mut vm, host)) => {
                 vm.listen(&self.inputs);
-                self.note("accelerator", host.accelerator_why.clone());
-                let event = Event::Prepared {
+                let fact = Fact::Prepared {
                     accelerator: host.accelerator.clone(),
+                    why: host.accelerator_why.clone(),
                     scale_percent: host.scale_percent,
+                    serial: vm.serial_file.clone(),
                 };
                 self.vm = Some(vm);
                 self.consoles_open += 1;
                 self.host = Some(host);
-                self.handle(&event);
+                self.hand_in(fact);
             }
-            Err(error) => self.handle(&Event::PreparationFailed {
+            Err(error) => self.handle(Event::PreparationFailed {
                 cause: error.cause,
                 detail: error.detail,
             }),
@@ -65,111 +69,98 @@ impl Driver<'_> {
         match input {
             VmInput::Qmp(notice) => self.take_qmp(notice),
             VmInput::Serial(notice) => self.take_serial(notice),
-            VmInput::Firmware { file, found } => {
-                if let Some(sighting) = watch::sighting(&self.plan, &found, &file, &self.redactor) {
-                    self.handle(&Event::ConsoleMatched(sighting));
-                }
-            }
-            VmInput::Exited(report) => self.handle(&Event::QemuEnded(translate::process_end(&report))),
-            VmInput::Status(status) => self.handle(&Event::StatusObserved(status)),
-            VmInput::Silent { stopped_by_signal } => self.handle(&Event::QmpSilent { stopped_by_signal }),
+            VmInput::Firmware { file, found } => self.take_match(file, found),
+            VmInput::Exited(report) => self.handle(Event::QemuEnded(translate::process_end(&report))),
+            VmInput::Status(status) => self.handle(Event::StatusObserved(status)),
+            VmInput::Silent { stopped_by_signal } => self.handle(Event::QmpSilent { stopped_by_signal }),
             VmInput::Probe(probe) => self.take_probe(&probe),
-            VmInput::Command(CommandInput::Event(event)) => self.handle(&event),
+            VmInput::Command(CommandInput::Event(event)) => self.handle(event),
+            VmInput::Command(CommandInput::Output {
+                file,
+                offset,
+                length,
+                events,
+            }) => self.hand_in(Fact::Output {
+                file,
+                offset,
+                length,
+                events,
+            }),
+            VmInput::Command(CommandInput::OutputEnded { events }) => self.hand_in(Fact::OutputEnded { events }),
+            VmInput::Looked(look) => self.hand_in(look_fact(look)),
             VmInput::Command(CommandInput::Note { what, detail }) | VmInput::Note { what, detail } => {
                 self.note(what, detail);
             }
-            VmInput::Captured { missing } => self.handle(&Event::Captured { missing }),
-            VmInput::Journal { missing } => self.handle(&Event::JournalCollected { missing }),
+            VmInput::Captured { missing } => self.handle(Event::Captured { missing }),
+            VmInput::Journal { missing } => self.handle(Event::JournalCollected { missing }),
             VmInput::Saving(progress) => {
-                self.note("checkpoint", progress.to_string());
-                self.handle(&Event::CheckpointProgressed {
+                self.queue_note("checkpoint", progress.to_string());
+                self.handle(Event::CheckpointProgressed {
                     done_bytes: progress.done_bytes,
                     total_bytes: progress.total_bytes,
                 });
             }
-            VmInput::Saved(event) => self.handle(&event),
-            VmInput::Hold(HoldAsk::Release) => self.handle(&Event::HoldReleased),
+            VmInput::Saved(event) => self.handle(event),
+            VmInput::Hold(HoldAsk::Release) => self.handle(Event::HoldReleased),
             VmInput::Hold(HoldAsk::Extend(limit)) => self.extend_hold(limit),
-            VmInput::Released(Ok(())) => self.handle(&Event::ImagesReleased),
-            VmInput::Released(Err(detail)) => self.handle(&Event::ImageLocked { detail }),
+            VmInput::Released(Ok(())) => self.handle(Event::ImagesReleased),
+            VmInput::Released(Err(detail)) => self.handle(Event::ImageLocked { detail }),
         }
     }
 
     fn take_qmp(&mut self, notice: QmpNotice) {
         match notice {
             QmpNotice::Event(event) => {
-                if let Some(event) = translate::qmp_event(&event) {
-                    self.handle(&event);
-                }
+                let data = event.data().clone();
+                self.hand_in(Fact::Qmp { name: event.name, data });
             }
-            QmpNotice::Lost(loss) => self.handle(&Event::QmpLost {
+            QmpNotice::Lost(loss) => self.handle(Event::QmpLost {
                 detail: loss.to_string(),
             }),
-            QmpNotice::Note(note) => {
-                // Events were dropped: only the status can tell what they said.
-                self.note("qmp-protocol", note.to_string());
-                self.perform(Effect::QueryStatus);
-            }
+            QmpNotice::Note(note) => self.hand_in(Fact::QmpNote {
+                detail: note.to_string(),
+            }),
             QmpNotice::Ready { .. } => {}
         }
     }
 
     fn take_serial(&mut self, notice: SerialNotice) {
         match notice {
-            SerialNotice::FirstByte { .. } => self.handle(&Event::ConsoleSpoke),
+            SerialNotice::FirstByte { .. } => self.handle(Event::ConsoleSpoke),
             SerialNotice::Match(found) => {
                 let file = self.vm.as_ref().map(|vm| vm.serial_file.clone()).unwrap_or_default();
-                if let Some(sighting) = watch::sighting(&self.plan, &found, &file, &self.redactor) {
-                    self.handle(&Event::ConsoleMatched(sighting));
-                }
+                self.take_match(file, found);
             }
             SerialNotice::LogFailed { error } => self.note("console-log-failed", error.to_string()),
             closed @ SerialNotice::Closed(_) => self.take_serial_end(closed),
         }
     }
 
+    fn take_match(&mut self, file: String, found: Match) {
+        self.hand_in(Fact::Match {
+            file,
+            id: found.id.clone(),
+            offset: found.match_offset,
+            found: Some(found),
+        });
+    }
+
     fn take_probe(&mut self, probe: &Probe) {
-        let Some(vm) = &mut self.vm else { return };
-        let now = Instant::now();
-        let progress = vm
-            .ssh
-            .stability
-            .as_mut()
-            .map(|s| s.observe(now, &ProbeSummary::from(&probe.outcome)));
-        let mut copied = None;
-        if let ProbeOutcome::LoggedIn(facts) = &probe.outcome {
+        if let (ProbeOutcome::LoggedIn(facts), Some(vm)) = (&probe.outcome, &mut self.vm) {
             vm.ssh.pin.pin_first(&facts.host_key);
-            vm.ssh.key = Some(facts.host_key.clone());
-            let installed = matches!(self.machine.state(), State::Verifying);
-            match &self.live_key {
-                Some(live) if installed && KeyAcrossBoots::compare(live, &facts.host_key) == KeyAcrossBoots::Copied => {
-                    copied = Some(facts.host_key.to_string());
-                }
-                _ if !installed => self.live_key = Some(facts.host_key.clone()),
-                _ => {}
-            }
         }
-        let (class, fault) = translate::probe(&probe.outcome);
-        if class != ProbeClass::NoAnswer {
-            self.note("ssh-probe", probe.outcome.class().to_string());
-        }
-        self.handle(&Event::SshProbed(class));
-        let fault = fault.or(copied.map(IdentityFault::HostKeyCopied));
-        if let Some(fault) = fault {
-            self.handle(&Event::SshIdentityFault(fault));
-        } else if let Some(progress) = progress.filter(|progress| progress.stable) {
-            let window = progress
-                .since
-                .map(|since| now.saturating_duration_since(since))
-                .unwrap_or_default();
-            let logins = progress.streak;
-            let uuid_proved = matches!(&probe.outcome, ProbeOutcome::LoggedIn(facts) if facts.uuid.is_some());
-            self.handle(&Event::SshBecameStable(SshStability {
-                logins,
-                window,
-                uuid_proved,
-            }));
-        }
+        self.hand_in(Fact::Probe(ProbeFact::of(&probe.outcome)));
+    }
+
+    /// Takes note of what was due at `due`, and lets it pass.
+    pub(super) fn pass_deadline(&mut self, due: Instant) {
+        let due_us = self.recorder.t_us(due);
+        self.hand_in(Fact::Deadline { due_us });
+    }
+
+    fn note(&mut self, what: &str, detail: String) {
+        let what = what.to_owned();
+        self.hand_in(Fact::Note { what, detail });
     }
 
     /// Notes a console's end.
@@ -179,5 +170,15 @@ impl Driver<'_> {
             self.consoles.push((file, summary));
             self.consoles_open = self.consoles_open.saturating_sub(1);
         }
+    }
+}
+
+fn look_fact(look: Look) -> Fact {
+    Fact::Look {
+        silent_us: micros(look.sample.silent),
+        console_bytes: look.sample.console_bytes,
+        block_operations: look.sample.block_operations,
+        busy_us: micros(look.sample.busy),
+        line: Some(look.line),
     }
 }

@@ -1,17 +1,18 @@
 //! From the words of QMP, SSH and the process table to the machine's events.
 
+use serde_json::Value;
+
 use crate::machine::{CommandExit, Event, GuestStatus, IdentityFault, ProbeClass, ProcessEnd};
 use crate::qemu::process::{Exit, ExitReport};
-use crate::qmp::{QmpEvent, RunState};
-use crate::ssh::{self, ProbeOutcome};
+use crate::qmp::RunState;
+use crate::ssh;
 
 /// A QMP event as the machine's event. `None`: it says nothing about a gate.
-pub(super) fn qmp_event(event: &QmpEvent) -> Option<Event> {
-    let data = event.data();
-    let flag = |name: &str| data.get(name).and_then(serde_json::Value::as_bool).unwrap_or(false);
-    let word = |name: &str| data.get(name).and_then(serde_json::Value::as_str).unwrap_or_default();
+pub(super) fn qmp_event(name: &str, data: &Value) -> Option<Event> {
+    let flag = |key: &str| data.get(key).and_then(Value::as_bool).unwrap_or(false);
+    let word = |key: &str| data.get(key).and_then(Value::as_str).unwrap_or_default();
     // Read from the raw JSON: a field that a newer QEMU adds, or a value that these types do not know, loses nothing.
-    Some(match event.name.as_str() {
+    Some(match name {
         "SHUTDOWN" => Event::GuestShutDown {
             by_guest: flag("guest"),
             reason: word("reason").to_owned(),
@@ -66,15 +67,14 @@ pub(super) fn process_end(report: &ExitReport) -> ProcessEnd {
 }
 
 /// What an attempt to log in says, and whether it shows that something is not what it was.
-pub(super) fn probe(outcome: &ProbeOutcome) -> (ProbeClass, Option<IdentityFault>) {
-    let fault = match outcome {
-        ProbeOutcome::HostKeyChanged { .. } => {
-            Some(IdentityFault::HostKeyChanged(outcome.class().meaning().to_owned()))
-        }
-        ProbeOutcome::WrongMachine { .. } => Some(IdentityFault::WrongMachine(outcome.class().meaning().to_owned())),
+pub(super) fn probe(class: ssh::ProbeClass) -> (ProbeClass, Option<IdentityFault>) {
+    let meaning = || class.meaning().to_owned();
+    let fault = match class {
+        ssh::ProbeClass::HostKeyChanged => Some(IdentityFault::HostKeyChanged(meaning())),
+        ssh::ProbeClass::WrongMachine => Some(IdentityFault::WrongMachine(meaning())),
         _ => None,
     };
-    let class = match outcome.class() {
+    let class = match class {
         ssh::ProbeClass::NotSsh => ProbeClass::NotSsh,
         ssh::ProbeClass::AuthRejected => ProbeClass::AuthRejected,
         ssh::ProbeClass::LoggedIn => ProbeClass::LoggedIn,

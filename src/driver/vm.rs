@@ -11,11 +11,11 @@ use crate::qemu::process::Running;
 use crate::qmp::{Qmp, QmpNotice};
 use crate::serial::console::Console;
 use crate::serial::tap::SerialNotice;
-use crate::ssh::{HostKey, HostKeyPin, LoginWatch, Stability};
+use crate::ssh::{HostKeyPin, LoginWatch};
 
-use super::heartbeat;
 use super::hold::{Expiry, Holder};
 use super::input::{Input, VmInput};
+use super::{heartbeat, idle};
 
 /// A machine that was brought up.
 pub(super) struct Vm {
@@ -47,9 +47,7 @@ pub(super) struct Vm {
 #[derive(Default)]
 pub(super) struct SshSide {
     pub(super) watch: Option<LoginWatch>,
-    pub(super) stability: Option<Stability>,
     pub(super) pin: HostKeyPin,
-    pub(super) key: Option<HostKey>,
 }
 
 /// Tasks that end with the machine.
@@ -86,6 +84,14 @@ impl Vm {
             tokio::spawn(forward_firmware(number, file, sightings, inputs.clone()));
         }
         tokio::spawn(tell_exit(number, self.running.clone(), inputs.clone()));
+        let idle = idle::watch(
+            number,
+            self.console.clone(),
+            self.qmp.clone(),
+            self.running.clone(),
+            inputs.clone(),
+        );
+        self.tasks.others.push(tokio::spawn(idle).abort_handle());
         let heartbeat = heartbeat::watch(number, self.qmp.clone(), self.running.clone(), inputs.clone());
         self.tasks.heartbeat = Some(tokio::spawn(heartbeat).abort_handle());
     }

@@ -4,7 +4,7 @@ use crate::machine::{Class, EvidenceRef, Mark, RuleFacts, Sighting};
 use crate::plan::{Pattern, Plan, StageKind};
 use crate::serial::marker::{Match, Target, Watch, WatchError};
 use crate::text::{Redactor, Untrusted};
-use crate::triage::{Rule, RuleClass, Source, builtin};
+use crate::triage::{Rule, RuleClass, Rules, Source};
 
 const KERNEL: &str = "kernel";
 const USERSPACE: &str = "userspace";
@@ -24,7 +24,7 @@ const USERSPACE_PATTERN: &str =
 const LOGIN_PATTERN: &str = r"\blogin: ?$";
 
 /// The targets for the console of a stage.
-pub(super) fn of_stage(plan: &Plan, stage: usize) -> Result<Watch, WatchError> {
+pub(super) fn of_stage(plan: &Plan, stage: usize, known: &Rules) -> Result<Watch, WatchError> {
     let mut targets = vec![
         regex(KERNEL, KERNEL_PATTERN),
         regex(USERSPACE, USERSPACE_PATTERN),
@@ -39,18 +39,18 @@ pub(super) fn of_stage(plan: &Plan, stage: usize) -> Result<Watch, WatchError> {
     }
     let forbidden = plan.console.fail.iter().enumerate();
     targets.extend(forbidden.map(|(index, pattern)| text(format!("{FORBIDDEN}{index}"), pattern.clone())));
-    targets.extend(rules(Source::Serial));
+    targets.extend(rules(known, Source::Serial));
     Watch::new(targets)
 }
 
 /// The targets for the firmware's debug port.
-pub(super) fn of_firmware() -> Result<Watch, WatchError> {
-    Watch::new(rules(Source::Serial))
+pub(super) fn of_firmware(known: &Rules) -> Result<Watch, WatchError> {
+    Watch::new(rules(known, Source::Serial))
 }
 
 /// The targets for the output of a stage's command.
-pub(super) fn of_command(pass: &[Pattern], fail: &[Pattern]) -> Result<Watch, WatchError> {
-    let mut targets: Vec<_> = rules(Source::CommandOutput).collect();
+pub(super) fn of_command(pass: &[Pattern], fail: &[Pattern], known: &Rules) -> Result<Watch, WatchError> {
+    let mut targets: Vec<_> = rules(known, Source::CommandOutput).collect();
     targets.extend(
         pass.iter()
             .enumerate()
@@ -64,8 +64,8 @@ pub(super) fn of_command(pass: &[Pattern], fail: &[Pattern]) -> Result<Watch, Wa
     Watch::new(targets)
 }
 
-fn rules(source: Source) -> impl Iterator<Item = Target> {
-    builtin().patterns_for(source).map(|(id, pattern, prompt)| Target {
+fn rules(known: &Rules, source: Source) -> impl Iterator<Item = Target> + '_ {
+    known.patterns_for(source).map(|(id, pattern, prompt)| Target {
         id: format!("{RULE}{id}"),
         pattern: pattern.clone(),
         prompt,
@@ -103,7 +103,7 @@ pub(super) fn evidence(found: &Match, file: &str, redactor: &Redactor) -> Eviden
 }
 
 /// What a match on the console means. `None`: a target that this build does not know, which no console has.
-pub(super) fn sighting(plan: &Plan, found: &Match, file: &str, redactor: &Redactor) -> Option<Sighting> {
+pub(super) fn sighting(plan: &Plan, known: &Rules, found: &Match, file: &str, redactor: &Redactor) -> Option<Sighting> {
     let mark = match found.id.as_str() {
         KERNEL => Mark::Kernel,
         USERSPACE => Mark::Userspace,
@@ -117,7 +117,7 @@ pub(super) fn sighting(plan: &Plan, found: &Match, file: &str, redactor: &Redact
                 let pattern = plan.console.fail.get(index.parse::<usize>().ok()?)?;
                 Mark::Forbidden(pattern.to_string())
             } else {
-                Mark::Rule(rule(id)?)
+                Mark::Rule(rule(known, id)?)
             }
         }
     };
@@ -126,8 +126,8 @@ pub(super) fn sighting(plan: &Plan, found: &Match, file: &str, redactor: &Redact
 }
 
 /// The rule behind a target's id.
-pub(super) fn rule(id: &str) -> Option<RuleFacts> {
-    builtin().get(id.strip_prefix(RULE)?).map(facts)
+pub(super) fn rule(known: &Rules, id: &str) -> Option<RuleFacts> {
+    known.get(id.strip_prefix(RULE)?).map(facts)
 }
 
 fn facts(rule: &Rule) -> RuleFacts {

@@ -20,6 +20,8 @@ pub const SOCKET_PATH_BYTES_MAX: usize = 107;
 /// How much of a gate's name goes into the name of a run, in bytes, so that socket paths stay short.
 const GATE_NAME_BYTES_MAX: usize = 32;
 
+/// The gate file of a run, without its secrets.
+pub const KEPT_GATE: &str = "gate.toml";
 pub(super) const RUN_INFO: &str = "run.json";
 pub(super) const QEMU_RECORD: &str = "qemu.json";
 pub(super) const LOCK: &str = "lock";
@@ -148,6 +150,13 @@ impl RunDir {
             .retry(|| write_atomically(&path, &bytes))
             .context("write", &path)?;
         Ok(path)
+    }
+
+    /// Keeps the gate file, without its secrets, so that a replay reads the run as it was meant.
+    pub fn keep_gate(&self, text: &[u8]) -> Result<(), EvidenceError> {
+        let path = self.file(KEPT_GATE)?;
+        let write = || write_atomically(&path, text);
+        self.reserve.retry(write).context("write", &path)
     }
 
     /// Writes `result.json`, which makes the run a finished one.

@@ -8,7 +8,7 @@ use statig::blocking::{IntoStateMachineExt as _, StateMachine};
 
 use crate::machine::gate::{Gate, Outbox};
 use crate::machine::{Deadlines, Effect, Event, StageReport, State, Verdict};
-use crate::plan::Plan;
+use crate::plan::{Evidence, Plan};
 
 /// The gate's state machine. It performs nothing: whoever holds it hands in what happened and does what it asks.
 #[derive(Clone)]
@@ -87,6 +87,16 @@ impl Machine {
     /// How long a failed machine is kept for a person.
     pub fn hold(&self) -> Duration {
         self.inner.inner().hold
+    }
+
+    /// True if a question on the console would hold up the run.
+    pub fn awaits_guest(&self) -> bool {
+        self.gate().awaits_guest()
+    }
+
+    /// True if the kernel, or what runs on it, was heard of in this stage.
+    pub fn kernel_spoke(&self) -> bool {
+        self.reports()[self.stage()].reached >= Some(Evidence::Kernel)
     }
 
     /// The armed deadlines.

@@ -1,5 +1,7 @@
 //! Every cause that the machine itself can name. Causes that only the console knows come from rules.
 
+use serde::{Deserialize, Serialize};
+
 use crate::machine::Class;
 
 /// What a cause means.
@@ -19,7 +21,7 @@ pub struct CauseFacts {
 macro_rules! causes {
     ($($cause:ident: $id:literal, $class:ident, $title:literal, $remedy:literal;)*) => {
         /// What decided a verdict.
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
         pub enum Cause {
             $(#[doc = $title] $cause,)*
         }
@@ -68,6 +70,9 @@ causes! {
     BootTimeout: "boot-timeout", Failed,
         "The stage's time ran out while the image was booting.",
         "Look at the last lines of the console; raise the stage's `timeout` if it was only slow.";
+    WaitingForInput: "waiting-for-input", Failed,
+        "The guest asks a question on the console and waits for somebody to type.",
+        "Answer it beforehand (a kernel argument, a preseed or kickstart file), or have the image not ask: nobody types at a gate.";
     SshNotListening: "ssh-not-listening", Untestable,
         "The image is up, but nothing listens behind the SSH port.",
         "Test an image with sshd enabled (a debug image), or drop the [ssh] table and the stages that need it.";

@@ -1,13 +1,16 @@
 //! What can happen. The driver translates QMP events, console matches, SSH results, process ends and signals into
 //! these; QEMU's own types do not reach the machine, so a change of QEMU's schema can't reach a state handler.
+//! They can be written down and read back, so that a run can be replayed.
 
 use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
 
 use crate::machine::record::EvidenceRef;
 use crate::machine::{Cause, Class, DeadlineKind};
 
 /// Something that happened.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub enum Event {
     /// The machine of the current stage is spawned, QMP is negotiated, and the guest waits for its first instruction.
     Prepared {
@@ -64,6 +67,11 @@ pub enum Event {
     ConsoleSpoke,
     /// A watched pattern was seen on the serial console.
     ConsoleMatched(Sighting),
+    /// The console ends in a question, and the guest does nothing but wait for the answer.
+    InputAwaited {
+        /// The question.
+        evidence: EvidenceRef,
+    },
     /// One SSH attempt ended.
     SshProbed(ProbeClass),
     /// The stability rule is met.
@@ -169,7 +177,7 @@ pub enum Event {
 }
 
 /// What QEMU says the guest does.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum GuestStatus {
     /// It runs.
     Running,
@@ -206,7 +214,7 @@ impl GuestStatus {
 }
 
 /// How the QEMU process ended.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ProcessEnd {
     /// By itself, with an exit code.
     Exited {
@@ -227,7 +235,7 @@ pub enum ProcessEnd {
 }
 
 /// A watched pattern that was seen on the console.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Sighting {
     /// Which.
     pub mark: Mark,
@@ -236,7 +244,7 @@ pub struct Sighting {
 }
 
 /// What the console is watched for.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Mark {
     /// The kernel's first line.
     Kernel,
@@ -257,7 +265,7 @@ pub enum Mark {
 }
 
 /// What a matched rule says.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct RuleFacts {
     /// The rule's id.
     pub id: String,
@@ -274,7 +282,7 @@ pub struct RuleFacts {
 }
 
 /// How one SSH attempt ended, as far as the machine cares.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum ProbeClass {
     /// Nobody answered as an SSH server: refused, reset, closed or silent before a banner.
     NoAnswer,
@@ -289,7 +297,7 @@ pub enum ProbeClass {
 }
 
 /// The logins that made SSH stable.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SshStability {
     /// How many in a row.
     pub logins: u32,
@@ -300,7 +308,7 @@ pub struct SshStability {
 }
 
 /// Something that must stay the same, and did not.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum IdentityFault {
     /// The host key changed within one boot.
     HostKeyChanged(String),
@@ -311,7 +319,7 @@ pub enum IdentityFault {
 }
 
 /// How a command ended in the guest.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum CommandExit {
     /// With an exit status.
     Status(i32),
@@ -320,7 +328,7 @@ pub enum CommandExit {
 }
 
 /// A signal that asks bootgate to stop.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum StopSignal {
     /// SIGINT: Ctrl-C.
     Interrupt,

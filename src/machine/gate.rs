@@ -190,6 +190,16 @@ impl Gate {
         &self.plan.stages[self.stage]
     }
 
+    /// True if nothing but the guest itself can bring the run forward, and nothing but the console tells of it.
+    pub(super) fn awaits_guest(&self) -> bool {
+        match self.current {
+            State::BootingDisk | State::Unlocking | State::Installing => true,
+            State::Booting => !self.boot.ssh.answered,
+            State::Verifying => !self.boot.ssh.answered && !self.boot.target_confirmed,
+            _ => false,
+        }
+    }
+
     pub(super) fn boots_installed(&self) -> bool {
         matches!(self.plan_stage().kind, StageKind::InstalledBoot { .. })
     }

@@ -2,19 +2,22 @@
 
 use std::time::{Duration, Instant};
 
+use serde::{Deserialize, Serialize};
+
 use crate::machine::verdict::Verdict;
 use crate::machine::{DeadlineKind, State};
 use crate::plan::Evidence;
 use crate::text::Untrusted;
 
 /// Where a piece of evidence lies in the run directory.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct EvidenceRef {
     /// The file, relative to the run directory.
     pub file: String,
     /// The byte offset in the recorded stream, where there is one: of the quotation's first byte if there is a quotation.
     pub offset_bytes: Option<u64>,
-    /// The line or message itself, where it comes from the guest.
+    /// The line or message itself, where it comes from the guest. Not written down: it lies where the offset says.
+    #[serde(skip)]
     pub quote: Option<Untrusted>,
 }
 

@@ -108,6 +108,7 @@ impl Gate {
                 Handled
             }
             Event::ConsoleMatched(sighting) => self.on_sighting(sighting, out),
+            Event::InputAwaited { evidence } => self.on_question(evidence, out),
             Event::GuestShutDown { by_guest, reason } => self.on_shut_down(*by_guest, reason, out),
             Event::GuestReset { by_guest } => self.on_reset(*by_guest, out),
             Event::GuestPanicked => {
@@ -205,6 +206,17 @@ impl Gate {
         self.last_words = true;
         self.decide(out, Verdict::of_rule(rule, self.stage, state), &reason);
         self.go(out, State::Stopping, reason)
+    }
+
+    /// A question matters only where the guest is waited for; a guest that answers elsewhere is not held up by it.
+    fn on_question(&mut self, evidence: &EvidenceRef, out: &mut Outbox) -> Step {
+        if !self.awaits_guest() {
+            return Handled;
+        }
+        let reason = Reason::event("input-awaited")
+            .confirmed("no disk is used and the virtual CPUs are idle")
+            .evidence(evidence);
+        self.fail(out, self.place(), Cause::WaitingForInput, reason)
     }
 
     fn on_reset(&mut self, by_guest: bool, out: &mut Outbox) -> Step {

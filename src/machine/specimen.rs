@@ -57,6 +57,9 @@ fn fixed_events() -> Vec<Event> {
         Event::GuestStopped,
         Event::QmpLost { detail: String::new() },
         Event::ConsoleSpoke,
+        Event::InputAwaited {
+            evidence: EvidenceRef::file("serial.log"),
+        },
         Event::SshBecameStable(SshStability {
             logins: 3,
             window: Duration::from_secs(2),

@@ -1,10 +1,12 @@
 //! The one answer of a run.
 
+use serde::{Deserialize, Serialize};
+
 use crate::machine::record::EvidenceRef;
 use crate::machine::{Cause, RuleFacts, State, StopSignal};
 
 /// The class of a verdict. Its exit code is [`Verdict::exit_code`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Class {
     /// Every stage's claimed level has positive evidence.
     Passed,

@@ -13,7 +13,7 @@ mod settings;
 mod stage;
 
 pub use describe::describe;
-pub use gate_file::{Diagnostic, GateFileErrors, Related, parse, schema};
+pub use gate_file::{Diagnostic, GateFileErrors, Related, parse, schema, without_secrets};
 pub use image::{Attachment, DiskCache, DiskFormat, DiskPlan, ImagePlan, ImageSource};
 pub use json::to_json;
 pub use login::LoginPlan;

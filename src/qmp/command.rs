@@ -1,6 +1,9 @@
 //! The commands that a gate gives, by name.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
+
+use serde_json::Value;
 
 use super::{Qmp, QmpError};
 
@@ -33,6 +36,24 @@ impl Qmp {
     pub async fn query_status(&self, deadline: Duration) -> Result<RunState, QmpError> {
         let status = self.execute(qapi_qmp::query_status {}, deadline).await?;
         Ok(status.status)
+    }
+
+    /// How many operations all block devices have ended: reads, writes, flushes and discards.
+    pub async fn block_operations(&self, deadline: Duration) -> Result<u64, QmpError> {
+        let stats = self.execute_raw("query-blockstats", Value::Null, deadline).await?;
+        let devices = stats.as_array().into_iter().flatten();
+        let kinds = ["rd_operations", "wr_operations", "flush_operations", "unmap_operations"];
+        let counts = devices.flat_map(|device| kinds.map(|kind| device["stats"][kind].as_u64().unwrap_or(0)));
+        Ok(counts.fold(0, u64::saturating_add))
+    }
+
+    /// The threads of the host that run the virtual CPUs, each once.
+    pub async fn cpu_threads(&self, deadline: Duration) -> Result<BTreeSet<u32>, QmpError> {
+        let cpus = self.execute_raw("query-cpus-fast", Value::Null, deadline).await?;
+        let cpus = cpus.as_array().into_iter().flatten();
+        Ok(cpus
+            .filter_map(|cpu| u32::try_from(cpu["thread-id"].as_u64()?).ok())
+            .collect())
     }
 
     /// A page of the human monitor, for what has no QMP command.

@@ -5,10 +5,11 @@ use std::fmt;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use tokio::sync::{broadcast, mpsc};
 
+use super::prompt::OpenLine;
 use super::raw_log::LogLayout;
 use crate::plan::Secret;
 use crate::text;
@@ -115,6 +116,24 @@ impl Console {
         self.shared.recent().last_byte_at
     }
 
+    /// The line that has not ended, with how long it has stood at `now` and how many bytes had come then. `None`: the
+    /// console's last line has ended.
+    pub fn open_line(&self, now: Instant) -> Option<Standing> {
+        let (bytes, end, last_byte_at) = {
+            let recent = self.shared.recent();
+            (
+                recent.bytes.iter().copied().collect::<Vec<u8>>(),
+                recent.end,
+                recent.last_byte_at?,
+            )
+        };
+        Some(Standing {
+            line: OpenLine::of(&bytes, end - bytes.len() as u64)?,
+            console_bytes: end,
+            silent: now.saturating_duration_since(last_byte_at),
+        })
+    }
+
     /// The last lines, at most `lines` of them, fit for a terminal. They are taken from the last [`SERIAL_TAIL_BYTES`].
     pub fn tail(&self, lines: usize) -> Vec<String> {
         let recent: Vec<u8> = self.shared.recent().bytes.iter().copied().collect();
@@ -152,6 +171,17 @@ impl fmt::Debug for Console {
     }
 }
 
+/// A line that has not ended, and how long it has stood.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Standing {
+    /// The line.
+    pub line: OpenLine,
+    /// How many bytes the guest had written.
+    pub console_bytes: u64,
+    /// How long nothing had come since.
+    pub silent: Duration,
+}
+
 /// What the tap tells its handles.
 pub(super) struct Shared {
     layout: LogLayout,
@@ -164,6 +194,8 @@ pub(super) struct Shared {
 #[derive(Default)]
 struct Recent {
     bytes: VecDeque<u8>,
+    /// Offset in the stream behind the last of them.
+    end: u64,
     last_byte_at: Option<Instant>,
 }
 
@@ -185,6 +217,7 @@ impl Shared {
         let excess = (recent.bytes.len() + fresh.len()).saturating_sub(SERIAL_TAIL_BYTES);
         recent.bytes.drain(..excess);
         recent.bytes.extend(fresh);
+        recent.end += bytes.len() as u64;
         recent.last_byte_at = Some(now);
         if self.live.receiver_count() > 0 {
             // Refused only if the last watcher has just left.

@@ -2,6 +2,7 @@
 
 pub mod console;
 pub mod marker;
+pub mod prompt;
 pub mod raw_log;
 pub mod screen;
 pub mod splitter;

@@ -57,10 +57,32 @@ pub struct TapSummary {
     pub read_error: Option<std::io::ErrorKind>,
 }
 
+/// Who hears of every byte when it comes, before it is searched. Called by the task that drains: it must not wait for long.
+pub trait Listener: Send {
+    /// `length` bytes came, the first of them at `offset` in the stream.
+    fn bytes(&mut self, offset: u64, length: u64, at: Instant);
+    /// The stream has ended.
+    fn closed(&mut self, at: Instant);
+}
+
+impl Listener for () {
+    fn bytes(&mut self, _offset: u64, _length: u64, _at: Instant) {}
+    fn closed(&mut self, _at: Instant) {}
+}
+
 /// Begins to drain `stream`, in a task that lives until the stream ends. Must be called in a tokio runtime.
 pub fn attach<S>(stream: S, watch: Watch, log: RawLog) -> (Console, mpsc::Receiver<SerialNotice>)
 where
     S: AsyncRead + AsyncWrite + Send + 'static,
+{
+    attach_heard(stream, watch, log, ())
+}
+
+/// As [`attach`], and `listener` hears when which bytes came.
+pub fn attach_heard<S, L>(stream: S, watch: Watch, log: RawLog, listener: L) -> (Console, mpsc::Receiver<SerialNotice>)
+where
+    S: AsyncRead + AsyncWrite + Send + 'static,
+    L: Listener + 'static,
 {
     let shared = Arc::new(Shared::new(log.layout().clone()));
     let (inputs, pending) = mpsc::channel(CONSOLE_INPUTS_MAX);
@@ -70,10 +92,11 @@ where
     let drain = Drain {
         watch,
         log,
+        listener,
         shared: Arc::clone(&shared),
         notices: Notices {
             sender: notices,
-            told: BTreeMap::new(),
+            told: Told::default(),
             first_byte_told: false,
         },
     };
@@ -81,14 +104,15 @@ where
     (Console { inputs, shared }, receiver)
 }
 
-struct Drain {
+struct Drain<L> {
     watch: Watch,
     log: RawLog,
+    listener: L,
     shared: Arc<Shared>,
     notices: Notices,
 }
 
-impl Drain {
+impl<L: Listener> Drain<L> {
     async fn run<S: AsyncRead + AsyncWrite>(mut self, mut reader: ReadHalf<S>, mut writer: Writer<S>) {
         let mut buffer = vec![0; READ_BYTES];
         let read_error = loop {
@@ -110,6 +134,7 @@ impl Drain {
 
     fn take(&mut self, bytes: &[u8]) {
         let now = now();
+        self.listener.bytes(self.log.bytes_total(), bytes.len() as u64, now);
         self.notices.bytes_came(now);
         let logged = self.log.write(bytes);
         self.shared.saw(bytes, now, self.log.first_lost());
@@ -121,6 +146,7 @@ impl Drain {
     }
 
     fn close(mut self, read_error: Option<std::io::ErrorKind>) {
+        self.listener.closed(now());
         let notices = &mut self.notices;
         self.watch.finish(|found| notices.found(found));
         let summary = TapSummary {
@@ -128,7 +154,7 @@ impl Drain {
             bytes_kept: self.log.bytes_kept(),
             bytes_dropped: self.log.bytes_dropped(),
             bytes_lost: self.log.bytes_lost(),
-            matches_dropped: self.notices.dropped(),
+            matches_dropped: self.notices.told.dropped(),
             read_error,
         };
         self.notices.tell(SerialNotice::Closed(summary));
@@ -147,11 +173,32 @@ async fn at(deadline: Option<Instant>) {
     }
 }
 
+/// How many matches were found, by target.
+#[derive(Debug, Default)]
+pub struct Told(BTreeMap<String, u64>);
+
+impl Told {
+    /// Counts a match of a target; true if it is to be told.
+    pub fn admits(&mut self, id: &str) -> bool {
+        let count = match self.0.get_mut(id) {
+            Some(count) => count,
+            None => self.0.entry(id.to_owned()).or_default(),
+        };
+        *count += 1;
+        *count <= MATCHES_PER_TARGET_MAX as u64
+    }
+
+    fn dropped(&self) -> BTreeMap<String, u64> {
+        let over = |count: &u64| count.saturating_sub(MATCHES_PER_TARGET_MAX as u64);
+        let dropped = self.0.iter().map(|(id, count)| (id.clone(), over(count)));
+        dropped.filter(|(_, count)| *count > 0).collect()
+    }
+}
+
 /// The way to the consumer.
 struct Notices {
     sender: mpsc::Sender<SerialNotice>,
-    /// Matches found, by target.
-    told: BTreeMap<String, u64>,
+    told: Told,
     first_byte_told: bool,
 }
 
@@ -168,20 +215,9 @@ impl Notices {
     }
 
     fn found(&mut self, found: Match) {
-        let count = match self.told.get_mut(&found.id) {
-            Some(count) => count,
-            None => self.told.entry(found.id.clone()).or_default(),
-        };
-        *count += 1;
-        if *count <= MATCHES_PER_TARGET_MAX as u64 {
+        if self.told.admits(&found.id) {
             self.tell(SerialNotice::Match(found));
         }
-    }
-
-    fn dropped(&self) -> BTreeMap<String, u64> {
-        let over = |count: &u64| count.saturating_sub(MATCHES_PER_TARGET_MAX as u64);
-        let dropped = self.told.iter().map(|(id, count)| (id.clone(), over(count)));
-        dropped.filter(|(_, count)| *count > 0).collect()
     }
 }
 

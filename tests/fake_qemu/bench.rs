@@ -120,7 +120,8 @@ impl Bench {
         assert!(!printed.contains("panicked at"), "{}\n{printed}", self.name);
         let run = fs::read_dir(path.join("runs")).unwrap().next().unwrap().unwrap().path();
         let trace = fs::read_to_string(run.join("trace.jsonl")).unwrap();
-        let trace = trace.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        let trace: Vec<Value> = trace.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        crate::replay_support::assert_replays(&run, &trace);
         assert!(peak_kib / 1024 <= PEAK_MIB_MAX, "{}: {peak_kib} KiB", self.name);
         let code = status.code().unwrap_or_else(|| panic!("{}: {}", self.name, status));
         Finished {

@@ -7,7 +7,10 @@ mod cancel;
 mod endings;
 mod player;
 mod protocol;
+mod question;
 mod replay;
+#[path = "../support/replay.rs"]
+mod replay_support;
 #[path = "../ssh_support/mod.rs"]
 mod ssh_support;
 mod stories;

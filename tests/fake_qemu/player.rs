@@ -57,6 +57,8 @@ struct Player {
     agenda: BTreeMap<(Instant, usize), Act>,
     counts: BTreeMap<String, u32>,
     status: String,
+    /// Operations of the disk, and how many each look at them adds.
+    operations: (u64, u64),
     deaf: BTreeSet<String>,
     /// Outlives this process on purpose.
     keeper: Option<Child>,
@@ -94,6 +96,7 @@ impl Player {
             agenda: BTreeMap::new(),
             counts: BTreeMap::new(),
             status: "prelaunch".to_owned(),
+            operations: (100, 0),
             deaf: BTreeSet::new(),
             keeper: None,
         }
@@ -195,6 +198,7 @@ impl Player {
                 disk.and_then(|mut disk| disk.write_all(&sector))
                     .expect("the disk is there");
             }
+            Act::DiskWorks => self.operations.1 = 1,
             Act::Greet => {
                 self.story.greeting = None;
                 self.greet();
@@ -249,6 +253,14 @@ impl Player {
             }
             "query-status" => {
                 return Some(json!({"status": self.status, "running": self.status == "running"}));
+            }
+            // Its virtual CPU is this thread, which sleeps between two inputs.
+            "query-cpus-fast" => return Some(json!([{"cpu-index": 0, "thread-id": nix::unistd::gettid().as_raw()}])),
+            "query-blockstats" => {
+                self.operations.0 += self.operations.1;
+                return Some(
+                    json!([{"device": "", "stats": {"rd_operations": self.operations.0, "wr_operations": 7}}]),
+                );
             }
             "query-yank" => return Some(json!([])),
             "human-monitor-command" => return Some(json!(self.page(&arguments["command-line"]))),

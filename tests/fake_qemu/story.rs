@@ -58,6 +58,8 @@ pub(crate) enum Act {
     LeaveKeeper,
     /// Writes a boot sector to the target disk, as an installer does.
     WriteBootSector,
+    /// From now on each look at the disks finds one operation more.
+    DiskWorks,
     /// Says a greeting now, whatever happens before it.
     Greet,
 }

@@ -7,7 +7,7 @@ use crate::plans;
 use crate::scenario::Scenario;
 use crate::words::{
     command_killed, ended, exited, fail_line, identity, io_error, killed, marker, out_of_memory, output_rule,
-    pass_line, probed, qmp_lost, rule, seen, shut_down, stable, status, unreachable,
+    pass_line, probed, qmp_lost, question, rule, seen, shut_down, stable, status, unreachable,
 };
 
 /// A state, a plan that has it, and the events that lead there.
@@ -61,6 +61,7 @@ fn endings() -> Vec<(&'static str, Vec<Event>, &'static str)> {
             vec![io_error(false)],
             "infrastructure host-io-error",
         ),
+        ("question", vec![question()], "failed waiting-for-input"),
         ("exit", vec![exited(1)], "infrastructure qemu-exited"),
         ("kill", vec![Event::QemuEnded(killed())], "infrastructure qemu-killed"),
         ("OOM", vec![out_of_memory()], "infrastructure host-out-of-memory"),
@@ -120,7 +121,9 @@ fn endings() -> Vec<(&'static str, Vec<Event>, &'static str)> {
 #[test]
 fn every_ending_has_its_cause_in_every_live_state() {
     for (state, plan, way) in ways_into() {
-        for (ending, events, verdict) in endings() {
+        // After the marker the image is up, whatever its console asks.
+        let counts = |ending: &str| !(ending == "question" && state == "MarkerSeen");
+        for (ending, events, verdict) in endings().into_iter().filter(|(ending, ..)| counts(ending)) {
             let mut all = way.clone();
             // QMP's loss is answered by the process within its two seconds.
             all.extend(
@@ -141,6 +144,22 @@ fn every_ending_has_its_cause_in_every_live_state() {
             assert!(!told.cause.contains("timeout"), "{ending} in {state}");
         }
     }
+}
+
+#[test]
+fn a_question_does_not_hold_up_a_guest_that_answers_elsewhere() {
+    let question_later = vec![
+        (1_000, probed(ProbeClass::LoggedIn)),
+        (2_000, question()),
+        (3_000, stable()),
+    ];
+    Scenario::new("a question beside SSH", plans::boot_only(), question_later)
+        .comes_to("passed every-claim-proved boot-live Releasing")
+        .check();
+    let marked = vec![(1_000, marker()), (2_000, question()), (3_000, stable())];
+    Scenario::new("a question after the marker", plans::boot_only(), marked)
+        .comes_to("passed every-claim-proved boot-live Releasing")
+        .check();
 }
 
 #[test]

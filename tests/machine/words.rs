@@ -16,6 +16,12 @@ pub(crate) fn marker() -> Event {
     seen(Mark::Marker("live".to_owned()))
 }
 
+pub(crate) fn question() -> Event {
+    Event::InputAwaited {
+        evidence: EvidenceRef::file("serial.log"),
+    }
+}
+
 pub(crate) fn probed(class: ProbeClass) -> Event {
     Event::SshProbed(class)
 }

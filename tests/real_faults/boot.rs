@@ -43,6 +43,20 @@ rows! {
         ..BOOT
     }, |_| {};
 
+    question_that_nobody_answers => Row {
+        faults: "fault:prompt",
+        expect: Expect {
+            cause: "waiting-for-input",
+            event: "input-awaited",
+            within: Some(seconds(5)),
+            ..BOOT.expect
+        },
+        ..BOOT
+    }, |run| {
+        let quote = &run.result["verdict"]["evidence"]["quote"];
+        assert_eq!(quote, "Select keyboard layout [us]: ", "{}", run.story());
+    };
+
     power_off_while_booting => Row {
         faults: "fault:poweroff",
         expect: Expect { cause: "guest-powered-off", event: "guest-shut-down", ..BOOT.expect },

@@ -5,6 +5,10 @@
 mod follow;
 #[path = "../support/gate.rs"]
 mod gate;
+#[path = "../support/keep.rs"]
+mod keep;
+#[path = "../support/replay.rs"]
+mod replay;
 #[path = "../support/run.rs"]
 mod run;
 #[path = "../support/tiny.rs"]

@@ -46,6 +46,7 @@ pub(crate) const ROOMS: &[Room] = &[
     room("qmp::session", 1),
     room("qmp::transcript", 1),
     room("serial::marker", 1),
+    room("serial::prompt", 1),
     room("serial::screen", 1),
     room("serial::splitter", 1),
     room("ssh::hostkey", 1),

@@ -14,6 +14,8 @@ use tempfile::TempDir;
 
 use crate::follow::{Fault, Follow, Seen};
 use crate::gate::GateFile;
+use crate::keep::keep;
+use crate::replay::assert_replays;
 
 /// A run that goes on.
 pub(crate) struct Running {
@@ -255,6 +257,7 @@ impl Run {
             "run_ms": self.result["took_ms"],
         });
         println!("{figures}");
+        keep(self, row);
     }
 
     /// A file of the evidence.
@@ -284,6 +287,7 @@ impl Run {
         for evidence in self.trace.iter().map(|record| &record["evidence"]) {
             self.audit_evidence(evidence);
         }
+        assert_replays(&self.path, &self.trace);
     }
 
     fn audit_evidence(&self, evidence: &Value) {

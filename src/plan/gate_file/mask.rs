@@ -34,6 +34,23 @@ pub(super) fn masked(text: &str) -> String {
     characters.collect()
 }
 
+/// What stands in a kept copy where a secret was written.
+const KEPT: &str = "{ env = \"BOOTGATE_NOT_KEPT\" }";
+
+/// A well-formed gate file without its inline secrets: it reads as the same gate, whose secrets come from a variable that
+/// nobody sets.
+pub fn without_secrets(text: &str) -> String {
+    let (root, _) = DeTable::parse_recoverable(text);
+    let mut spans = Vec::new();
+    hide_in_table(root.get_ref(), false, &mut spans);
+    spans.sort_by_key(|span| span.start);
+    let mut kept = text.to_owned();
+    for span in spans.into_iter().rev() {
+        kept.replace_range(span, KEPT);
+    }
+    kept
+}
+
 fn stand_in(c: char) -> char {
     match c.len_utf8() {
         1 => '*',
@@ -79,6 +96,21 @@ mod tests {
             "[ssh]\npassword = *****·** # x\nkey = { file = \"id\" }\nuser = \"root\"\n"
         );
         assert_eq!(shown.len(), text.len());
+    }
+
+    #[test]
+    fn a_kept_copy_reads_as_the_same_gate() {
+        let file = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/gates/every-key.toml");
+        let text = std::fs::read_to_string(&file).unwrap();
+        assert!(text.contains("inline-password"));
+        let kept = without_secrets(&text);
+        assert!(!kept.contains("inline-password"), "{kept}");
+        let shown = |text: &str| {
+            let plan = crate::plan::parse(&file, text);
+            let plan = crate::plan::to_json(&plan.unwrap_or_else(|errors| panic!("{}", errors.render(false))));
+            plan.to_string().replace("env:BOOTGATE_NOT_KEPT", "inline")
+        };
+        assert_eq!(shown(&kept), shown(&text));
     }
 
     #[test]

@@ -30,4 +30,5 @@ mod word;
 
 pub use diagnostic::{Diagnostic, GateFileErrors, Related};
 pub use gate::parse;
+pub use mask::without_secrets;
 pub use schema::schema;
