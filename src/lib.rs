@@ -3,6 +3,7 @@
 #![warn(clippy::print_stdout, clippy::print_stderr)]
 
 pub mod cli;
+pub mod diskfs;
 pub mod driver;
 pub mod evidence;
 pub mod machine;
