@@ -5,6 +5,7 @@
 pub mod checkpoint;
 pub mod cli;
 pub mod control;
+pub mod diskfs;
 pub mod driver;
 pub mod evidence;
 pub mod machine;

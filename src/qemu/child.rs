@@ -26,7 +26,7 @@ const ENVIRONMENT: [&str; 5] = ["PATH", "HOME", "TMPDIR", "LD_LIBRARY_PATH", "QE
 
 /// How a helper ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Ended {
+pub(crate) enum Ended {
     /// By itself.
     Exited(ExitStatus),
     /// Killed: its output showed what was waited for.
@@ -67,21 +67,21 @@ impl Drop for Counted {
 
 /// What is left of a helper.
 #[derive(Debug, Clone)]
-pub(super) struct Finished {
-    pub(super) ended: Ended,
-    pub(super) stdout: Vec<u8>,
-    pub(super) stderr: Vec<u8>,
-    pub(super) took: Duration,
+pub(crate) struct Finished {
+    pub(crate) ended: Ended,
+    pub(crate) stdout: Vec<u8>,
+    pub(crate) stderr: Vec<u8>,
+    pub(crate) took: Duration,
 }
 
 impl Finished {
     /// True if it ended by itself with status 0.
-    pub(super) fn succeeded(&self) -> bool {
+    pub(crate) fn succeeded(&self) -> bool {
         matches!(self.ended, Ended::Exited(status) if status.success())
     }
 
     /// How it ended, as a clause: `exited with status 1`.
-    pub(super) fn how(&self) -> String {
+    pub(crate) fn how(&self) -> String {
         use std::os::unix::process::ExitStatusExt as _;
         match self.ended {
             Ended::Exited(status) => match (status.code(), status.signal()) {
@@ -99,7 +99,7 @@ impl Finished {
     }
 
     /// The first line of its standard error, without control characters and without the program's name, or nothing.
-    pub(super) fn complaint(&self) -> String {
+    pub(crate) fn complaint(&self) -> String {
         const COMPLAINT_CHARS_MAX: usize = 300;
         let text = String::from_utf8_lossy(&self.stderr);
         let lines = || text.lines().map(str::trim).filter(|line| !line.is_empty());
@@ -120,16 +120,16 @@ impl Finished {
 
 /// What a helper may use.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Limits {
-    pub(super) deadline: Duration,
-    pub(super) stdout_bytes_max: usize,
+pub(crate) struct Limits {
+    pub(crate) deadline: Duration,
+    pub(crate) stdout_bytes_max: usize,
 }
 
 /// Says, given the standard output so far, whether that is enough.
 pub(super) type Enough = Arc<dyn Fn(&[u8]) -> bool + Send + Sync>;
 
 /// Runs a helper to its end.
-pub(super) async fn run(command: Command, limits: Limits) -> io::Result<Finished> {
+pub(crate) async fn run(command: Command, limits: Limits) -> io::Result<Finished> {
     run_until(command, limits, Arc::new(|_| false)).await
 }
 

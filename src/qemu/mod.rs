@@ -3,7 +3,7 @@
 pub mod accelerator;
 pub mod argv;
 pub mod binary;
-mod child;
+pub(crate) mod child;
 pub mod disk;
 pub mod feature;
 pub mod firmware;

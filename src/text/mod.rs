@@ -10,6 +10,6 @@ mod untrusted;
 pub use escape::ESCAPE_BYTES_MAX;
 pub use json::printable_json;
 pub use redact::{Redactor, RedactorStream, SECRET_BYTES_MIN};
-pub use sanitize::{actions_log, json_text, lines, markdown_fence, terminal_line, xml_text};
+pub use sanitize::{actions_log, json_text, lines, markdown_fence, terminal_line, terminal_name, xml_text};
 pub use scan::{Piece, Scanner};
 pub use untrusted::Untrusted;

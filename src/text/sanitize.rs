@@ -63,6 +63,26 @@ pub fn terminal_line(text: impl AsRef<[u8]>, chars_max: usize) -> String {
     shortened(unobeyed(&lines(text).join(" ")), chars_max)
 }
 
+/// A name for a terminal, such as a file's, at most `chars_max` characters long. Unlike in [`terminal_line`] nothing is left
+/// out, so that two names that differ look different: what is no printable character is written as Rust writes it in a
+/// string, a byte that is not UTF-8 as `\xff`, and a backslash twice.
+pub fn terminal_name(name: impl AsRef<[u8]>, chars_max: usize) -> String {
+    use std::fmt::Write as _;
+    let mut shown = String::new();
+    for chunk in name.as_ref().utf8_chunks() {
+        for c in chunk.valid().chars() {
+            match c {
+                '"' | '\'' => shown.push(c),
+                _ => shown.extend(c.escape_debug()),
+            }
+        }
+        for byte in chunk.invalid() {
+            let _ = write!(shown, "\\x{byte:02x}");
+        }
+    }
+    shortened(unobeyed(&shown), chars_max)
+}
+
 /// What the runner would obey anywhere in a line, broken.
 fn unobeyed(line: &str) -> String {
     line.replace("##[", "##\\[")
@@ -236,6 +256,21 @@ mod tests {
     }
 
     #[test]
+    fn names_that_differ_look_different() {
+        for (raw, seen) in [
+            (b"fstab".as_slice(), "fstab"),
+            (b"\x1b]0;owned\x07name", "\\u{1b}]0;owned\\u{7}name"),
+            (b"a\nb\\nc", "a\\nb\\\\nc"),
+            (b"\xff\xc3\xa9'\"", "\\xffé'\""),
+            ("a\u{202e}e\u{301}".as_bytes(), "a\\u{202e}e\\u{301}"),
+            (b"##[error]", "##\\[error]"),
+        ] {
+            assert_eq!(terminal_name(raw, 100), seen);
+        }
+        assert_eq!(terminal_name("12345", 4), "123…");
+    }
+
+    #[test]
     fn commands_in_an_actions_log_are_broken() {
         let raw = "::error::x\r  ::add-mask::y\nz ##[group]###[error]w\r\n\r\nend";
         let log = "| ::error::x\n|   ::add-mask::y\n| z ##\\[group]###\\[error]w\n| \n| end\n";
@@ -264,6 +299,16 @@ mod tests {
             prop_assert_eq!((terminal.printed, terminal.acted), (line.chars().count(), 0));
             let acts = |c: char| c.is_control() || INVISIBLE.iter().any(|range| range.contains(&c));
             prop_assert!(!line.chars().any(acts), "{}", line);
+        }
+
+        #[test]
+        fn a_name_only_prints(raw in hostile()) {
+            let name = terminal_name(&raw, usize::MAX);
+            let mut terminal = Terminal::default();
+            vte::Parser::new().advance(&mut terminal, name.as_bytes());
+            prop_assert_eq!((terminal.printed, terminal.acted), (name.chars().count(), 0));
+            let in_a_line = format!("| {name}");
+            prop_assert!(!runner_obeys(&in_a_line), "{}", in_a_line);
         }
 
         #[test]

@@ -55,6 +55,7 @@ pub(crate) const ROOMS: &[Room] = &[
     room("ssh::stability", 1),
     // 2: actors
     room("checkpoint", 2),
+    room("diskfs", 2),
     room("evidence", 2),
     room("procfs", 2),
     room("qemu::accelerator", 2),
@@ -95,6 +96,8 @@ pub(crate) const SIDEWAYS: &[(&str, &str)] = &[
     ("plan", "error"),
     // What is kept out of a text is known by its type.
     ("text", "plan"),
+    // Another program that reads disks is run as QEMU's helpers are.
+    ("diskfs", "qemu"),
     // A process is found again by what the system says of it.
     ("evidence", "procfs"),
     ("qemu", "procfs"),
@@ -132,6 +135,8 @@ pub(crate) const PRINTING: &[&str] = &["print", "println", "eprint", "eprintln"]
 
 /// Crates that belong to one part only, so that a change of theirs reaches no other.
 pub(crate) const HOMES: &[(&str, &[&str])] = &[
+    ("ext4_view", &["diskfs"]),
+    ("fatfs", &["diskfs"]),
     ("qapi", &["qmp"]),
     ("qapi_qmp", &["qmp"]),
     ("russh", &["ssh"]),

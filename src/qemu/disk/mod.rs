@@ -3,11 +3,13 @@
 mod boot_sector;
 mod create;
 mod digest;
+mod flatten;
 mod lock;
 mod space;
 
 pub use boot_sector::has_boot_code;
 pub use create::{DiskError, create, create_overlay, qemu_img_for, remove};
 pub use digest::{Digest, NotADigest, Progress, digest};
+pub use flatten::{FlattenError, Layer, flatten};
 pub use lock::is_released;
 pub use space::{allocated_bytes, free_bytes};
