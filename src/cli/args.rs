@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use super::{check, demo, diagram, doctor, reap, run, say, trace};
+use super::{check, demo, diagram, doctor, reap, run, say, trace, triage};
 
 /// What stands below the list of commands.
 const EXAMPLES: &str = "\
@@ -14,6 +14,7 @@ Examples:
   bootgate check gate.toml    what would the gate do?
   bootgate run gate.toml      run it; the exit code is the verdict
   bootgate trace last         what happened, and where the evidence lies
+  bootgate triage old.log     what do the rules know about an old log?
 
 Exit codes: 0 passed, 1 failed, 2 wrong gate file or arguments, 3 known failure,
   4 infrastructure, 5 untestable, 70 a defect of bootgate, 130 and 143 cancelled.
@@ -34,6 +35,7 @@ enum Command {
     Check(check::Check),
     Doctor(doctor::Doctor),
     Trace(trace::Trace),
+    Triage(triage::Triage),
     Diagram(diagram::Diagram),
     Reap(reap::Reap),
     Demo(demo::Demo),
@@ -59,6 +61,7 @@ pub fn main() -> ExitCode {
         Command::Check(check) => check.execute(),
         Command::Doctor(doctor) => doctor.execute(),
         Command::Trace(trace) => trace.execute(),
+        Command::Triage(triage) => triage.execute(),
         Command::Diagram(diagram) => diagram.execute(),
         Command::Reap(reap) => reap.execute(),
         Command::Demo(demo) => demo.execute(),

@@ -9,8 +9,10 @@ mod gate;
 mod host;
 mod print;
 mod reap;
+mod rules;
 mod run;
 mod say;
 mod trace;
+mod triage;
 
 pub use args::main;

@@ -19,10 +19,11 @@ use crate::plan::{ImageSource, Plan};
 use crate::qemu::disk;
 use crate::report::{ResultInputs, junit, result_json, verdict_block};
 use crate::text::printable_json;
+use crate::triage::Rules;
 use crate::units::MIB;
 
 use super::print::{Printer, Watcher};
-use super::{args, gate, reap, say};
+use super::{args, gate, reap, rules, say};
 
 /// A cancelled run must be gone within 5 s: only small files are hashed for its manifest.
 const CANCELLED_HASH_BYTES_MAX: u64 = 16 * MIB;
@@ -86,6 +87,16 @@ pub(super) fn run_plan(plan: Plan, runs: &Path, json: bool, quiet: bool) -> Exit
             return ExitCode::from(Verdict::EXIT_USAGE);
         }
     };
+    let rules = match rules::of_plan(&plan) {
+        Ok((rules, problems)) => {
+            rules::warn(&problems);
+            rules
+        }
+        Err(error) => {
+            gate::tell(&error, json);
+            return ExitCode::from(Verdict::EXIT_USAGE);
+        }
+    };
     reap::before_run(runs);
     let (runtime, mut signals) = match begin() {
         Ok(begun) => begun,
@@ -106,6 +117,7 @@ pub(super) fn run_plan(plan: Plan, runs: &Path, json: bool, quiet: bool) -> Exit
     };
     let made = Made {
         plan: Arc::new(plan),
+        rules,
         run,
         json,
         quiet,
@@ -131,6 +143,7 @@ fn begin() -> io::Result<(Runtime, StopSignals)> {
 /// A run that has its directory.
 struct Made {
     plan: Arc<Plan>,
+    rules: Arc<Rules>,
     run: Arc<RunDir>,
     json: bool,
     quiet: bool,
@@ -179,7 +192,10 @@ impl Made {
         };
         let id = &self.run.info().id;
         watcher.line(format_args!("bootgate {}  run {id}", env!("CARGO_PKG_VERSION")));
-        let options = Options { hold: Duration::ZERO };
+        let options = Options {
+            hold: Duration::ZERO,
+            rules: self.rules.clone(),
+        };
         driver::run(
             self.plan.clone(),
             secrets,

@@ -4,15 +4,17 @@ use std::fs::File;
 use std::io::Write as _;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc;
 
 use crate::machine::{Event, EvidenceRef};
-use crate::plan::{StageKind, StagePlan};
+use crate::plan::{Pattern, StageKind, StagePlan};
 use crate::serial::marker::{Match, Watch};
 use crate::ssh::{CommandNotice, CommandSpec, HostKeyPin, JobSpec, Login, ReconnectRule, run_command};
 use crate::text::Redactor;
+use crate::triage::Rules;
 use crate::units::MIB;
 
 use super::input::{Input, VmInput};
@@ -27,6 +29,8 @@ const CHUNKS_MAX: usize = 64;
 pub(super) enum CommandInput {
     /// An event for the machine.
     Event(Event),
+    /// A target was found in the output that is recorded in `file`; it is a rule's.
+    Matched { file: String, found: Match },
     /// Something for the trace.
     Note { what: &'static str, detail: String },
 }
@@ -40,6 +44,7 @@ pub(super) struct CommandTask {
     pub(super) retry_every: Duration,
     pub(super) give_up_after: Duration,
     pub(super) redactor: Redactor,
+    pub(super) rules: Arc<Rules>,
     pub(super) inputs: mpsc::Sender<Input>,
 }
 
@@ -56,7 +61,7 @@ impl CommandTask {
         else {
             return;
         };
-        let reader = match Reader::new(pass, fail, &log, file.clone(), self.redactor.clone()) {
+        let reader = match Reader::new((pass, fail), &self.rules, &log, file.clone(), self.redactor.clone()) {
             Ok(reader) => reader,
             Err(detail) => return self.tell(Event::CommandUnreachable { detail }).await,
         };
@@ -102,8 +107,8 @@ impl CommandTask {
                 }
                 CommandNotice::Started(_) => self.tell(Event::CommandStarted).await,
                 CommandNotice::Output { bytes, .. } => {
-                    for event in reader.take(bytes.as_bytes()) {
-                        self.tell(event).await;
+                    for input in reader.take(bytes.as_bytes()) {
+                        self.send(input).await;
                     }
                     self.tell(Event::CommandProgressed).await;
                 }
@@ -114,8 +119,8 @@ impl CommandTask {
                 CommandNotice::Reattached { .. } => self.tell(Event::CommandReattached).await,
             }
         }
-        for event in reader.finish() {
-            self.tell(event).await;
+        for input in reader.finish() {
+            self.send(input).await;
         }
     }
 
@@ -147,13 +152,13 @@ struct Reader {
 
 impl Reader {
     fn new(
-        pass: &[crate::plan::Pattern],
-        fail: &[crate::plan::Pattern],
+        (pass, fail): (&[Pattern], &[Pattern]),
+        rules: &Rules,
         log: &Path,
         file: String,
         redactor: Redactor,
     ) -> Result<Self, String> {
-        let watch = watch::of_command(pass, fail).map_err(|error| error.to_string())?;
+        let watch = watch::of_command(pass, fail, rules).map_err(|error| error.to_string())?;
         let mut options = File::options();
         let log = options.write(true).create_new(true).mode(0o600).open(log);
         let log = log.map_err(|error| format!("its output can't be kept in {file}: {error}"))?;
@@ -166,37 +171,37 @@ impl Reader {
         })
     }
 
-    fn take(&mut self, bytes: &[u8]) -> Vec<Event> {
+    fn take(&mut self, bytes: &[u8]) -> Vec<CommandInput> {
         let kept = bytes.len().min(usize::try_from(self.room_bytes).unwrap_or(usize::MAX));
         // A full host disk shows as a BLOCK_IO_ERROR of the guest or in the journal; the search goes on regardless.
         if self.log.write_all(&bytes[..kept]).is_ok() {
             self.room_bytes -= kept as u64;
         }
-        let mut events = Vec::new();
+        let mut inputs = Vec::new();
         let (file, redactor) = (&self.file, &self.redactor);
         self.watch.feed(bytes, Instant::now(), |found| {
-            events.extend(event(&found, file, redactor));
+            inputs.push(input(found, file, redactor));
         });
-        events
+        inputs
     }
 
-    fn finish(&mut self) -> Vec<Event> {
-        let mut events = Vec::new();
+    fn finish(&mut self) -> Vec<CommandInput> {
+        let mut inputs = Vec::new();
         let (file, redactor) = (&self.file, &self.redactor);
-        self.watch.finish(|found| events.extend(event(&found, file, redactor)));
-        events
+        self.watch.finish(|found| inputs.push(input(found, file, redactor)));
+        inputs
     }
 }
 
-fn event(found: &Match, file: &str, redactor: &Redactor) -> Option<Event> {
-    let evidence = watch::evidence(found, file, redactor);
+fn input(found: Match, file: &str, redactor: &Redactor) -> CommandInput {
+    let evidence = watch::evidence(&found, file, redactor);
     let index = |prefix: &str| found.id.strip_prefix(prefix)?.parse().ok();
     if let Some(pattern) = index("pass:") {
-        return Some(Event::PassLineSeen { pattern, evidence });
+        return CommandInput::Event(Event::PassLineSeen { pattern, evidence });
     }
     if let Some(pattern) = index("fail:") {
-        return Some(Event::FailLineSeen { pattern, evidence });
+        return CommandInput::Event(Event::FailLineSeen { pattern, evidence });
     }
-    let rule = watch::rule(&found.id)?;
-    Some(Event::OutputRuleMatched { rule, evidence })
+    let file = file.to_owned();
+    CommandInput::Matched { file, found }
 }

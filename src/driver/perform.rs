@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio::task::JoinHandle;
 
-use crate::machine::{BootFrom, Effect, EndMode, Event, ProcessEnd};
+use crate::machine::{BootFrom, Effect, EndMode, Event, ProcessEnd, Record};
 use crate::qemu::disk;
 use crate::qemu::helpers_gone;
 use crate::qemu::process::{Rungs, Spawner, end, end_now};
@@ -27,7 +27,15 @@ const PROBES_MAX: usize = 16;
 impl Driver<'_> {
     pub(super) fn perform(&mut self, effect: Effect) {
         match effect {
-            Effect::Record(record) => self.record(&record),
+            Effect::Record(record) => {
+                self.record(&record);
+                if let Record::StageBegan { .. } = record {
+                    self.triage
+                        .begin_stage()
+                        .into_iter()
+                        .for_each(|event| self.queue(event));
+                }
+            }
             Effect::Prepare { stage, boot } => self.prepare(stage, boot),
             Effect::Continue => self.with_qmp(|number, qmp| async move {
                 match qmp.cont(COMMAND_WITHIN).await {
@@ -173,6 +181,7 @@ impl Driver<'_> {
             // The machine's own deadlines decide; this only bounds the task.
             give_up_after: stage.timeout.saturating_mul(10),
             redactor: self.redactor.clone(),
+            rules: self.workshop.rules.clone(),
             inputs: self.inputs.clone(),
         };
         let task = tokio::spawn(task.run(stage, log, file)).abort_handle();

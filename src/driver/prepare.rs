@@ -19,6 +19,7 @@ use crate::qmp::{Direction, Qmp, QmpError, QmpNotice, RunState, Transcript};
 use crate::serial::raw_log::{LogLayout, RawLog, SERIAL_LOG_HEAD_BYTES, SERIAL_LOG_TAIL_BYTES};
 use crate::serial::tap;
 use crate::text::terminal_line;
+use crate::triage::Rules;
 
 use super::host::{Host, HostFacts};
 use super::spec::{RunPlace, Sockets, has_firmware_console, images, machine_spec};
@@ -57,6 +58,7 @@ pub(super) struct Workshop {
     pub(super) transcript: Arc<Mutex<TranscriptLog>>,
     pub(super) started: Instant,
     pub(super) host: OnceCell<Host>,
+    pub(super) rules: Arc<Rules>,
 }
 
 impl Workshop {
@@ -90,11 +92,11 @@ impl Workshop {
         let (qmp, mut notices) = crate::qmp::attach(qmp.ours, self.transcript());
         let watch_error = |e| PrepareError::new(Cause::Internal, e);
         let serial_file = log_name("serial", number);
-        let watch = watch::of_stage(&self.plan, stage).map_err(watch_error)?;
+        let watch = watch::of_stage(&self.plan, stage, &self.rules).map_err(watch_error)?;
         let (console, sightings) = tap::attach(serial.ours, watch, self.raw_log(&serial_file)?);
         let firmware = match firmware {
             Some(stream) => {
-                let watch = watch::of_firmware().map_err(watch_error)?;
+                let watch = watch::of_firmware(&self.rules).map_err(watch_error)?;
                 let file = log_name("firmware", number);
                 let (_, sightings) = tap::attach(stream, watch, self.raw_log(&file)?);
                 Some((file, sightings))

@@ -14,11 +14,13 @@ use crate::plan::Plan;
 use crate::serial::tap::TapSummary;
 use crate::ssh::HostKey;
 use crate::text::Redactor;
+use crate::triage::Rules;
 
 use super::host::HostFacts;
 use super::input::{INPUTS_MAX, Input, VmInput};
 use super::prepare::Workshop;
 use super::secrets::Secrets;
+use super::triage::Triage;
 use super::vm::Vm;
 use super::{signals::StopSignals, trace};
 
@@ -32,6 +34,8 @@ const STALL_MIN: Duration = Duration::from_secs(2);
 pub struct Options {
     /// How long a failed machine is kept for a person, where the gate file asks for it.
     pub hold: Duration,
+    /// The rules that name causes.
+    pub rules: Arc<Rules>,
 }
 
 /// Who watches a run. Called from the driver's own task: it must not wait.
@@ -84,10 +88,14 @@ pub async fn run(
         transcript: Arc::new(Mutex::new(transcript)),
         started,
         host: OnceCell::new(),
+        rules: options.rules.clone(),
     });
+    let today = jiff::Timestamp::now().to_zoned(jiff::tz::TimeZone::UTC).date();
+    let triage = Triage::new(&options.rules, secrets.redactor(), today);
     let mut driver = Driver {
         machine: Machine::new(plan.clone(), options.hold),
         redactor: secrets.redactor(),
+        triage,
         plan,
         secrets,
         run,
@@ -120,6 +128,7 @@ pub(super) struct Driver<'a> {
     pub(super) plan: Arc<Plan>,
     pub(super) secrets: Secrets,
     pub(super) redactor: Redactor,
+    pub(super) triage: Triage,
     pub(super) run: Arc<RunDir>,
     pub(super) workshop: Arc<Workshop>,
     pub(super) inputs: mpsc::Sender<Input>,

@@ -4,14 +4,17 @@ use std::time::Instant;
 
 use crate::machine::{Effect, EndMode, Event, IdentityFault, ProbeClass, ProcessEnd, SshStability, State};
 use crate::qmp::QmpNotice;
+use crate::serial::marker::Match;
 use crate::serial::tap::SerialNotice;
 use crate::ssh::{KeyAcrossBoots, Probe, ProbeOutcome, ProbeSummary};
+use crate::triage::{Source, probe_line, qmp_line};
 
 use super::command::CommandInput;
 use super::host::HostFacts;
 use super::input::{Input, VmInput};
 use super::prepare::PrepareError;
 use super::run::Driver;
+use super::triage::{Stream, mark_line};
 use super::vm::Vm;
 use super::{translate, watch};
 
@@ -53,10 +56,13 @@ impl Driver<'_> {
                 self.host = Some(host);
                 self.handle(&event);
             }
-            Err(error) => self.handle(&Event::PreparationFailed {
-                cause: error.cause,
-                detail: error.detail,
-            }),
+            Err(error) => {
+                self.take_stderr();
+                self.handle(&Event::PreparationFailed {
+                    cause: error.cause,
+                    detail: error.detail,
+                });
+            }
         }
     }
 
@@ -64,16 +70,19 @@ impl Driver<'_> {
         match input {
             VmInput::Qmp(notice) => self.take_qmp(notice),
             VmInput::Serial(notice) => self.take_serial(notice),
-            VmInput::Firmware { file, found } => {
-                if let Some(sighting) = watch::sighting(&self.plan, &found, &file, &self.redactor) {
-                    self.handle(&Event::ConsoleMatched(sighting));
-                }
+            VmInput::Firmware { file, found } => self.take_console(&found, &file),
+            VmInput::Exited(report) => {
+                self.take_stderr();
+                self.handle(&Event::QemuEnded(translate::process_end(&report)));
             }
-            VmInput::Exited(report) => self.handle(&Event::QemuEnded(translate::process_end(&report))),
             VmInput::Status(status) => self.handle(&Event::StatusObserved(status)),
             VmInput::Silent { stopped_by_signal } => self.handle(&Event::QmpSilent { stopped_by_signal }),
             VmInput::Probe(probe) => self.take_probe(&probe),
             VmInput::Command(CommandInput::Event(event)) => self.handle(&event),
+            VmInput::Command(CommandInput::Matched { file, found }) => {
+                let events = self.triage.take(&found, &file, Stream::Output);
+                self.handle_all(events.unwrap_or_default());
+            }
             VmInput::Command(CommandInput::Note { what, detail }) | VmInput::Note { what, detail } => {
                 self.note(what, detail);
             }
@@ -86,6 +95,8 @@ impl Driver<'_> {
     fn take_qmp(&mut self, notice: QmpNotice) {
         match notice {
             QmpNotice::Event(event) => {
+                let events = self.triage.take_line(Source::Qmp, &qmp_line(&event.name, event.data()));
+                self.handle_all(events);
                 if let Some(event) = translate::qmp_event(&event) {
                     self.handle(&event);
                 }
@@ -107,16 +118,46 @@ impl Driver<'_> {
             SerialNotice::FirstByte { .. } => self.handle(&Event::ConsoleSpoke),
             SerialNotice::Match(found) => {
                 let file = self.vm.as_ref().map(|vm| vm.serial_file.clone()).unwrap_or_default();
-                if let Some(sighting) = watch::sighting(&self.plan, &found, &file, &self.redactor) {
-                    self.handle(&Event::ConsoleMatched(sighting));
-                }
+                self.take_console(&found, &file);
             }
             SerialNotice::LogFailed { error } => self.note("console-log-failed", error.to_string()),
             closed @ SerialNotice::Closed(_) => self.take_serial_end(closed),
         }
     }
 
+    fn handle_all(&mut self, events: Vec<Event>) {
+        for event in events {
+            self.handle(&event);
+        }
+    }
+
+    /// Something was found on the console or on the firmware's debug port.
+    fn take_console(&mut self, found: &Match, file: &str) {
+        if let Some(events) = self.triage.take(found, file, Stream::Console) {
+            return self.handle_all(events);
+        }
+        if let Some(sighting) = watch::sighting(&self.plan, found, file, &self.redactor) {
+            let line = mark_line(&sighting.mark);
+            self.handle(&Event::ConsoleMatched(sighting));
+            let events = line.map(|line| self.triage.take_line(Source::Mark, &line));
+            self.handle_all(events.unwrap_or_default());
+        }
+    }
+
+    /// What QEMU said before it ended by itself, so that its end can be explained.
+    fn take_stderr(&mut self) {
+        let is_asked_to_end = matches!(self.machine.state(), State::Exiting | State::Discarding);
+        if self.machine.verdict().is_none() && !is_asked_to_end {
+            let events = self.triage.take_stderr(self.run.path());
+            self.handle_all(events);
+        }
+    }
+
     fn take_probe(&mut self, probe: &Probe) {
+        let class = probe.outcome.class();
+        let line = probe_line(class.as_str(), class.meaning());
+        let events = self.triage.take_line(Source::Ssh, &line);
+        self.handle_all(events);
         let Some(vm) = &mut self.vm else { return };
         let now = Instant::now();
         let progress = vm

@@ -8,6 +8,7 @@ mod failures;
 mod happy;
 mod installed;
 mod plans;
+mod rules;
 mod scenario;
 mod walks;
 mod words;
