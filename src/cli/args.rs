@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use super::{check, demo, diagram, doctor, inspect, ps, reap, reopen, replay, run, say, trace};
+use super::{check, demo, diagram, doctor, inspect, ps, reap, reopen, replay, run, say, trace, triage};
 
 /// What stands below the list of commands.
 const EXAMPLES: &str = "\
@@ -16,6 +16,7 @@ Examples:
   bootgate trace last         what happened, and where the evidence lies
   bootgate inspect last       why it failed; look into the held machine
   bootgate replay last        the same again without QEMU: what would other rules change?
+  bootgate triage old.log     what do the rules know about an old log?
 
 Exit codes: 0 passed, 1 failed, 2 wrong gate file or arguments, 3 known failure,
   4 infrastructure, 5 untestable, 70 a defect of bootgate, 130 and 143 cancelled.
@@ -40,6 +41,7 @@ enum Command {
     Reopen(reopen::Reopen),
     Ps(ps::Ps),
     Replay(replay::Replay),
+    Triage(triage::Triage),
     Diagram(diagram::Diagram),
     Reap(reap::Reap),
     Demo(demo::Demo),
@@ -69,6 +71,7 @@ pub fn main() -> ExitCode {
         Command::Reopen(reopen) => reopen.execute(),
         Command::Ps(ps) => ps.execute(),
         Command::Replay(replay) => replay.execute(),
+        Command::Triage(triage) => triage.execute(),
         Command::Diagram(diagram) => diagram.execute(),
         Command::Reap(reap) => reap.execute(),
         Command::Demo(demo) => demo.execute(),

@@ -17,7 +17,7 @@ use crate::qemu::argv;
 
 use super::gate;
 use super::host::{self, Lack};
-use super::say;
+use super::{rules, say};
 
 /// What stands for the run's directory and for its id.
 const RUN: &str = "RUN";
@@ -41,14 +41,19 @@ pub(super) struct Check {
 
 impl Check {
     pub(super) fn execute(self) -> ExitCode {
-        let plan = match gate::read(&self.gate) {
-            Ok(plan) => plan,
+        let read = gate::read(&self.gate).and_then(|plan| Ok((rules::of_plan(&plan)?.1, plan)));
+        let (problems, plan) = match read {
+            Ok(read) => read,
             Err(error) => {
                 gate::tell(&error, self.json);
                 return ExitCode::from(Verdict::EXIT_USAGE);
             }
         };
-        let (machines, lacks) = look(&plan);
+        let (machines, mut lacks) = look(&plan);
+        lacks.extend(problems.into_iter().map(|problem| Lack {
+            problem: format!("the rule `{}` {}", problem.rule, problem.problem),
+            mend: problem.help,
+        }));
         if self.json {
             return say::answer(format_args!("{:#}\n", to_json(&plan, &machines, &lacks)));
         }

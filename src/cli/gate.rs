@@ -7,8 +7,10 @@ use serde_json::json;
 
 use crate::driver::MissingInput;
 use crate::plan::{self, GateFileErrors, Plan};
+use crate::serial::marker::WatchError;
+use crate::triage::Problem;
 
-use super::say;
+use super::{rules, say};
 
 /// The largest gate file that is read, in bytes.
 const GATE_FILE_BYTES_MAX: u64 = 1024 * 1024;
@@ -22,7 +24,15 @@ pub(super) enum GateError {
         mend: &'static str,
     },
     /// The file is wrong.
-    Wrong(GateFileErrors),
+    Wrong {
+        errors: GateFileErrors,
+        /// What the file is.
+        kind: &'static str,
+    },
+    /// Rules that the gate brings along do not prove themselves.
+    Lint(Vec<Problem>),
+    /// The patterns of all rules together are too large.
+    Together(WatchError),
 }
 
 /// Reads and checks a gate file.
@@ -32,17 +42,23 @@ pub(super) fn read(path: &Path) -> Result<Plan, GateError> {
 
 /// As [`read`], with the file's text.
 pub(super) fn read_with_text(path: &Path) -> Result<(Plan, String), GateError> {
-    let text = read_text(path).map_err(|(why, mend)| GateError::Unreadable {
-        file: path.to_owned(),
-        problem: format!("the gate file `{}` {why}", path.display()),
-        mend,
-    })?;
-    let plan = plan::parse(path, &text).map_err(GateError::Wrong)?;
+    let kind = "gate file";
+    let text = read_text(path, kind)?;
+    let plan = plan::parse(path, &text).map_err(|errors| GateError::Wrong { errors, kind })?;
     Ok((plan, text))
 }
 
+/// The text of a file; `kind` is what it is.
+pub(super) fn read_text(path: &Path, kind: &str) -> Result<String, GateError> {
+    text_of(path, kind).map_err(|(why, mend)| GateError::Unreadable {
+        file: path.to_owned(),
+        problem: format!("the {kind} `{}` {why}", path.display()),
+        mend,
+    })
+}
+
 /// The text of the file, or what is wrong with the file, as a clause, and what to do.
-fn read_text(path: &Path) -> Result<String, (String, &'static str)> {
+fn text_of(path: &Path, kind: &str) -> Result<String, (String, &'static str)> {
     let refused = |error: std::io::Error| match error.kind() {
         ErrorKind::NotFound => ("does not exist".to_owned(), "check the path"),
         ErrorKind::IsADirectory => ("is a directory".to_owned(), "name the file in it"),
@@ -57,13 +73,13 @@ fn read_text(path: &Path) -> Result<String, (String, &'static str)> {
     let mut file = file.take(GATE_FILE_BYTES_MAX + 1);
     file.read_to_end(&mut bytes).map_err(refused)?;
     if bytes.len() as u64 > GATE_FILE_BYTES_MAX {
-        let why = "is larger than 1 MiB; a gate file is a page of text";
-        return Err((why.to_owned(), "check that it is not the image"));
+        let why = format!("is larger than 1 MiB; a {kind} is a page of text");
+        return Err((why, "check that it is not the image"));
     }
     String::from_utf8(bytes).map_err(|error| {
         let at = error.utf8_error().valid_up_to();
         let why = format!("is not text: the byte at offset {at} is not UTF-8");
-        (why, "check that it is the gate file, and save it as UTF-8")
+        (why, "check that it is the right file, and save it as UTF-8")
     })
 }
 
@@ -77,17 +93,41 @@ pub(super) fn tell(error: &GateError, as_json: bool) {
         GateError::Unreadable { problem, mend, .. } => {
             say::tell(format_args!("error: {problem}\n  help: {mend}\n\nnothing was started"));
         }
-        GateError::Wrong(errors) if as_json => {
+        GateError::Wrong { errors, .. } if as_json => {
             let _ = say::answer(format_args!("{}\n", errors.to_json()));
         }
-        GateError::Wrong(errors) => {
+        GateError::Wrong { errors, kind } => {
             let count = errors.diagnostics().len();
             let noun = if count == 1 { "mistake" } else { "mistakes" };
             let shown = errors.render(say::is_coloured());
             say::tell(format_args!(
-                "{shown}\n{count} {noun} in the gate file; nothing was started"
+                "{shown}\n{count} {noun} in the {kind}; nothing was started"
             ));
         }
+        GateError::Lint(problems) if as_json => {
+            let error = |problem: &Problem| {
+                json!({
+                    "file": problem.file.to_string_lossy(),
+                    "line": problem.line,
+                    "rule": problem.rule,
+                    "message": problem.problem,
+                    "help": problem.help,
+                })
+            };
+            let errors = json!({"errors": problems.iter().map(error).collect::<Vec<_>>()});
+            let _ = say::answer(format_args!("{errors}\n"));
+        }
+        GateError::Lint(problems) => {
+            for problem in problems {
+                say::tell(rules::problem_text(problem));
+            }
+            say::tell("\nnothing was started; `bootgate triage --lint FILE` tries the rules again");
+        }
+        GateError::Together(error) if as_json => {
+            let errors = json!({"errors": [{"message": error.to_string()}]});
+            let _ = say::answer(format_args!("{errors}\n"));
+        }
+        GateError::Together(error) => say::tell(format_args!("error: {error}\n\nnothing was started")),
     }
 }
 

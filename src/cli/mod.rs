@@ -15,8 +15,10 @@ mod ps;
 mod reap;
 mod reopen;
 mod replay;
+mod rules;
 mod run;
 mod say;
 mod trace;
+mod triage;
 
 pub use args::main;

@@ -1,6 +1,5 @@
 //! `bootgate replay`: a recorded run, handed to the machine again.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -14,7 +13,7 @@ use crate::report::ReplayReport;
 use crate::text::printable_json;
 use crate::triage::Rules;
 
-use super::{args, gate, say};
+use super::{args, gate, rules, say};
 
 /// The exit code of a replay that came to another verdict, or to none.
 const EXIT_DIFFERENT: u8 = 1;
@@ -87,7 +86,10 @@ impl Replay {
             gate::tell(&error, self.json);
             None
         })?;
-        let rules = self.rules.as_deref().map(read_rules).transpose().map_err(Some)?;
+        let rules = match &self.rules {
+            Some(file) => Some(self.read_rules(file)?),
+            None => None,
+        };
         let options = ReplayOptions {
             rules,
             deadline_scale_percent: self.deadline_scale,
@@ -95,6 +97,14 @@ impl Replay {
         let replayed = driver::replay(&run.path, Arc::new(plan), &options).map_err(|error| told(&error))?;
         let recorded = run.trace().map_err(|error| told(&error))?;
         Ok(ReplayReport::new(&run.info.id, recorded.records, replayed))
+    }
+
+    fn read_rules(&self, file: &Path) -> Result<Arc<Rules>, Option<String>> {
+        let read = rules::read(&[file.to_owned()]).map_err(|error| {
+            gate::tell(&error, self.json);
+            None
+        })?;
+        Ok(read.rules)
     }
 
     fn gate_file(&self, run: &RunRecord) -> Result<PathBuf, Option<String>> {
@@ -110,10 +120,4 @@ impl Replay {
             run.info.id
         )))
     }
-}
-
-fn read_rules(path: &Path) -> Result<Rules, String> {
-    let text =
-        fs::read_to_string(path).map_err(|error| format!("the rules `{}` can't be read: {error}", path.display()))?;
-    Rules::parse([(&*path.to_string_lossy(), &*text)]).map_err(|error| error.to_string())
 }

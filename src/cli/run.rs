@@ -24,7 +24,7 @@ use crate::units::MIB;
 
 use super::failure::{FailureArgs, HOLD_IN_CI, Surroundings};
 use super::print::{Printer, Watcher};
-use super::{args, background, gate, reap, say};
+use super::{args, background, gate, reap, rules, say};
 
 /// A cancelled run must be gone within 5 s: only small files are hashed for its manifest.
 const CANCELLED_HASH_BYTES_MAX: u64 = 16 * MIB;
@@ -107,6 +107,16 @@ pub(super) fn run_plan(mut plan: Plan, text: &str, runs: &Path, how: &How) -> Ex
             return ExitCode::from(Verdict::EXIT_USAGE);
         }
     };
+    let rules = match rules::of_plan(&plan) {
+        Ok((rules, problems)) => {
+            rules::warn(&problems);
+            rules
+        }
+        Err(error) => {
+            gate::tell(&error, json);
+            return ExitCode::from(Verdict::EXIT_USAGE);
+        }
+    };
     if decided.background && !how.failure.is_background() {
         return background::follow();
     }
@@ -146,6 +156,7 @@ pub(super) fn run_plan(mut plan: Plan, text: &str, runs: &Path, how: &How) -> Ex
         run,
         options: Options {
             hold: decided.hold,
+            rules,
             kept_gate: plan::without_secrets(text),
             image_digest: digest.known.clone(),
         },

@@ -15,7 +15,7 @@ use crate::text::Redactor;
 use crate::units::MIB;
 
 use super::input::{Input, VmInput};
-use super::search::Search;
+use super::search::{Hit, Search};
 use super::translate;
 
 /// How much of a command's output is kept, in bytes. What comes after is searched, not kept.
@@ -33,13 +33,13 @@ pub(super) enum CommandInput {
         file: String,
         offset: u64,
         length: u64,
-        /// What the lines mean that it ends.
-        events: Vec<Event>,
+        /// What was found in the lines that it ends.
+        hits: Vec<Hit>,
     },
     /// The output has ended.
     OutputEnded {
-        /// What its last line means.
-        events: Vec<Event>,
+        /// What was found in its last line.
+        hits: Vec<Hit>,
     },
     /// Something for the trace.
     Note { what: &'static str, detail: String },
@@ -110,13 +110,13 @@ impl CommandTask {
                 CommandNotice::Started(_) => self.tell(Event::CommandStarted).await,
                 CommandNotice::Output { bytes, .. } => {
                     let bytes = bytes.as_bytes();
-                    let (offset, events) = reader.take(bytes);
+                    let (offset, hits) = reader.take(bytes);
                     let (file, length) = (file.to_owned(), bytes.len() as u64);
                     self.send(CommandInput::Output {
                         file,
                         offset,
                         length,
-                        events,
+                        hits,
                     })
                     .await;
                 }
@@ -127,8 +127,8 @@ impl CommandTask {
                 CommandNotice::Reattached { .. } => self.tell(Event::CommandReattached).await,
             }
         }
-        let events = reader.search.finish();
-        self.send(CommandInput::OutputEnded { events }).await;
+        let hits = reader.search.finish();
+        self.send(CommandInput::OutputEnded { hits }).await;
     }
 
     async fn tell(&self, event: Event) {
@@ -170,8 +170,8 @@ impl Reader {
         })
     }
 
-    /// Where the bytes stand in the output, and what the lines mean that they end.
-    fn take(&mut self, bytes: &[u8]) -> (u64, Vec<Event>) {
+    /// Where the bytes stand in the output, and what was found in the lines that they end.
+    fn take(&mut self, bytes: &[u8]) -> (u64, Vec<Hit>) {
         let kept = bytes.len().min(usize::try_from(self.room_bytes).unwrap_or(usize::MAX));
         // A full host disk shows as a BLOCK_IO_ERROR of the guest or in the journal; the search goes on regardless.
         if self.log.write_all(&bytes[..kept]).is_ok() {

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use uuid::Uuid;
 
+use super::search::Hit;
 use crate::machine::{Effect, Event};
 use crate::serial::marker::Match;
 use crate::serial::prompt::OpenLine;
@@ -39,6 +40,9 @@ pub(super) enum Entry {
         /// What was to become of a failed machine, if somebody other than the gate file decided it.
         #[serde(default)]
         on_failure: Option<String>,
+        /// The day on which rules were valid or expired.
+        #[serde(default)]
+        today: Option<String>,
     },
     /// A console's bytes came; they lie in its log.
     Bytes { file: String, offset: u64, length: u64 },
@@ -83,13 +87,15 @@ pub(super) enum Fact {
         offset: u64,
         length: u64,
         #[serde(skip)]
-        events: Vec<Event>,
+        hits: Vec<Hit>,
     },
     /// The output has ended.
     OutputEnded {
         #[serde(skip)]
-        events: Vec<Event>,
+        hits: Vec<Hit>,
     },
+    /// QEMU has ended by itself; what it said on its standard error.
+    QemuSaid { text: String },
     /// An attempt to log in has ended.
     Probe(ProbeFact),
     /// A question stands on the console.

@@ -3,15 +3,20 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use jiff::civil::Date;
+
 use crate::machine::{Effect, Event, EvidenceRef, IdentityFault, Machine, ProbeClass, Record, SshStability, State};
 use crate::plan::Plan;
+use crate::serial::marker::Match;
 use crate::serial::prompt::{OpenLine, Sample};
 use crate::ssh::{HostKey, KeyAcrossBoots, Progress, Stability, StabilityRule};
 use crate::text::{Redactor, Untrusted};
-use crate::triage::Rules;
+use crate::triage::{Rules, Source, probe_line, qmp_line};
 
 use super::fact::{Fact, ProbeFact};
 use super::question::Questions;
+use super::search::Hit;
+use super::triage::{Stream, Triage, mark_line};
 use super::{translate, watch};
 
 /// Names of notes that do not come from the machine.
@@ -36,6 +41,7 @@ pub(super) struct Intake {
     /// The host key of the live system, which the installed one must not have.
     live_key: Option<HostKey>,
     boot: Boot,
+    triage: Triage,
 }
 
 /// What is known of the machine that runs.
@@ -43,14 +49,18 @@ pub(super) struct Intake {
 struct Boot {
     /// The file of its console.
     serial: String,
+    /// The file of the command's output.
+    output: String,
     stability: Option<Stability>,
     questions: Questions,
 }
 
 impl Intake {
-    pub(super) fn new(plan: Arc<Plan>, rules: Arc<Rules>, redactor: Redactor, hold: Duration) -> Self {
+    /// `today` is the day on which rules are valid or have expired.
+    pub(super) fn new(plan: Arc<Plan>, rules: Arc<Rules>, redactor: Redactor, hold: Duration, today: Date) -> Self {
         Self {
             machine: Machine::new(plan.clone(), hold),
+            triage: Triage::new(&rules, redactor.clone(), today),
             plan,
             rules,
             redactor,
@@ -61,8 +71,8 @@ impl Intake {
 
     /// Enters the first state.
     pub(super) fn start(&mut self, now: Instant) -> Vec<Effect> {
-        let effects = self.machine.start(now);
-        self.follow(now, &effects);
+        let mut effects = self.machine.start(now);
+        self.follow(now, &mut effects);
         effects
     }
 
@@ -88,22 +98,31 @@ impl Intake {
                 effects
             }
             Fact::Event { event } => self.handle(now, event),
-            Fact::Qmp { name, data } => match translate::qmp_event(name, data) {
-                Some(event) => self.handle(now, &event),
-                None => Vec::new(),
-            },
+            Fact::Qmp { name, data } => {
+                let mut events = self.triage.take_line(Source::Qmp, &qmp_line(name, data));
+                events.extend(translate::qmp_event(name, data));
+                self.handle_all(now, &events)
+            }
+            Fact::QemuSaid { text } => {
+                let events = self.triage.take_stderr(text.as_bytes());
+                self.handle_all(now, &events)
+            }
             // Events were dropped: only the status can tell what they said.
             Fact::QmpNote { detail } => vec![self.note("qmp-protocol", detail), Effect::QueryStatus],
-            Fact::Match { file, found, .. } => {
-                let found = found.as_ref();
-                let sighting = found.and_then(|f| watch::sighting(&self.plan, &self.rules, f, file, &self.redactor));
-                sighting.map_or_else(Vec::new, |sighting| self.handle(now, &Event::ConsoleMatched(sighting)))
-            }
-            Fact::Output { events, .. } => {
+            Fact::Match { file, found, .. } => match found {
+                Some(found) => self.take_match(now, file, found),
+                None => Vec::new(),
+            },
+            Fact::Output { file, hits, .. } => {
                 self.boot.questions.command_spoke(now);
-                self.handle_all(now, events.iter().chain([&Event::CommandProgressed]))
+                let mut effects = self.take_hits(now, file, hits);
+                effects.extend(self.handle(now, &Event::CommandProgressed));
+                effects
             }
-            Fact::OutputEnded { events } => self.handle_all(now, events),
+            Fact::OutputEnded { hits } => {
+                let file = self.boot.output.clone();
+                self.take_hits(now, &file, hits)
+            }
             Fact::Probe(probe) => self.take_probe(now, probe),
             Fact::Look { .. } => self.take_look(now, fact),
             Fact::Note { what, detail } => {
@@ -111,8 +130,8 @@ impl Intake {
                 vec![self.note(known.unwrap_or("note"), detail)]
             }
             Fact::Deadline { .. } => {
-                let effects = self.machine.expire(now);
-                self.follow(now, &effects);
+                let mut effects = self.machine.expire(now);
+                self.follow(now, &mut effects);
                 effects
             }
         }
@@ -123,15 +142,49 @@ impl Intake {
     }
 
     fn handle(&mut self, now: Instant, event: &Event) -> Vec<Effect> {
-        let effects = self.machine.handle(now, event);
-        self.follow(now, &effects);
+        let mut effects = self.machine.handle(now, event);
+        self.follow(now, &mut effects);
         effects
     }
 
-    /// What an effect changes here, whoever performs it.
-    fn follow(&mut self, now: Instant, effects: &[Effect]) {
-        for effect in effects {
+    /// Something was found on the console or on the firmware's debug port.
+    fn take_match(&mut self, now: Instant, file: &str, found: &Match) -> Vec<Effect> {
+        if let Some(events) = self.triage.take(found, file, Stream::Console) {
+            return self.handle_all(now, &events);
+        }
+        let Some(sighting) = watch::sighting(&self.plan, found, file, &self.redactor) else {
+            return Vec::new();
+        };
+        let line = mark_line(&sighting.mark);
+        let mut effects = self.handle(now, &Event::ConsoleMatched(sighting));
+        let events = line.map(|line| self.triage.take_line(Source::Mark, &line));
+        effects.extend(self.handle_all(now, &events.unwrap_or_default()));
+        effects
+    }
+
+    /// Something was found in the output that is kept in `file`.
+    fn take_hits(&mut self, now: Instant, file: &str, hits: &[Hit]) -> Vec<Effect> {
+        file.clone_into(&mut self.boot.output);
+        let mut effects = Vec::new();
+        for hit in hits {
+            match hit {
+                Hit::Line(event) => effects.extend(self.handle(now, event)),
+                Hit::Rule(found) => {
+                    let events = self.triage.take(found, file, Stream::Output);
+                    effects.extend(self.handle_all(now, &events.unwrap_or_default()));
+                }
+            }
+        }
+        effects
+    }
+
+    /// What an effect changes here, whoever performs it. A stage that begins lets the rules begin anew, which the machine is
+    /// told behind all that it asked for.
+    fn follow(&mut self, now: Instant, effects: &mut Vec<Effect>) {
+        let mut events = Vec::new();
+        for effect in effects.iter() {
             match effect {
+                Effect::Record(Record::StageBegan { .. }) => events.extend(self.triage.begin_stage()),
                 Effect::Prepare { .. } => self.boot = Boot::default(),
                 Effect::WatchSsh { .. } => {
                     let rule = self.plan.ssh.as_ref().map(|ssh| StabilityRule {
@@ -144,6 +197,9 @@ impl Intake {
             }
         }
         self.boot.questions.in_state(self.machine.state(), now);
+        for event in events {
+            effects.extend(self.handle(now, &event));
+        }
     }
 
     /// Something for the trace that is no event of the machine's.
@@ -190,11 +246,13 @@ impl Intake {
     }
 
     fn take_probe(&mut self, now: Instant, probe: &ProbeFact) -> Vec<Effect> {
+        let line = probe_line(probe.class().as_str(), probe.class().meaning());
+        let events = self.triage.take_line(Source::Ssh, &line);
+        let mut effects = self.handle_all(now, &events);
         let stability = self.boot.stability.as_mut();
         let progress = stability.map(|stability| stability.observe(now, &probe.summary()));
         let copied = self.copied_key(probe);
         let (class, fault) = translate::probe(probe.class());
-        let mut effects = Vec::new();
         if class != ProbeClass::NoAnswer {
             effects.push(self.note("ssh-probe", probe.class().as_str()));
         }

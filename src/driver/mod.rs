@@ -30,6 +30,7 @@ mod spec;
 mod take;
 mod trace;
 mod translate;
+mod triage;
 mod vm;
 mod watch;
 
@@ -43,3 +44,4 @@ pub use secrets::{Secrets, read_auth};
 pub use signals::StopSignals;
 pub use spec::{HostParts, RunPlace, Sockets, has_firmware_console, machine_spec, machines};
 pub use trace::record_json;
+pub use triage::facts;

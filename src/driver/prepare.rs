@@ -40,11 +40,11 @@ impl PrepareError {
 pub(super) struct Workshop {
     pub(super) plan: Arc<Plan>,
     pub(super) run: Arc<RunDir>,
-    pub(super) rules: Arc<Rules>,
     pub(super) transcript: Arc<Mutex<TranscriptLog>>,
     pub(super) recorder: Recorder,
     pub(super) started: Instant,
     pub(super) host: OnceCell<Host>,
+    pub(super) rules: Arc<Rules>,
 }
 
 impl Workshop {

@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use jiff::civil::Date;
 use serde_json::Value;
 
 use crate::evidence::{EvidenceError, RECORDING, RECORDING_BYTES_MAX, Recording, RunDir};
@@ -65,6 +66,7 @@ impl Recorder {
         redactor: Redactor,
         hold: Duration,
         on_failure: Option<FailurePolicy>,
+        today: Date,
     ) -> Result<Self, EvidenceError> {
         let path = run.file(RECORDING)?;
         let mut recording = Recording::create(&path, RECORDING_BYTES_MAX, Some(run.reserve()))?;
@@ -73,6 +75,7 @@ impl Recorder {
             bootgate: env!("CARGO_PKG_VERSION").to_owned(),
             hold_ms: u64::try_from(hold.as_millis()).unwrap_or(u64::MAX),
             on_failure: on_failure.map(|policy| policy.as_str().to_owned()),
+            today: Some(today.to_string()),
         };
         recording.append(&Line { t_us: 0, entry });
         Ok(Self {

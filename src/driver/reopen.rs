@@ -151,7 +151,7 @@ pub async fn reopen(request: ReopenRequest) -> Result<Reopened, ReopenError> {
     )?;
     let launcher = Launcher {
         run,
-        rules: crate::triage::builtin(),
+        rules: &crate::triage::builtin(),
         recorder: None,
         transcript: &Arc::new(Mutex::new(transcript)),
         started,

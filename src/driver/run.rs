@@ -13,7 +13,7 @@ use crate::machine::{Effect, Event, Record, StageReport, State, Verdict};
 use crate::plan::Plan;
 use crate::qemu::disk::Digest;
 use crate::serial::tap::TapSummary;
-use crate::triage;
+use crate::triage::Rules;
 
 use super::fact::Fact;
 use super::host::HostFacts;
@@ -38,6 +38,8 @@ const CONSOLE_TAIL_LINES: usize = 40;
 pub struct Options {
     /// How long a failed machine is kept for a person, where the gate file asks for it.
     pub hold: Duration,
+    /// The rules that name causes.
+    pub rules: Arc<Rules>,
     /// The digest of the image under test, once somebody has read it.
     pub image_digest: Arc<OnceLock<Digest>>,
     /// The gate file's text without its inline secrets, to be kept with the run.
@@ -93,8 +95,9 @@ pub async fn run(
     let (inputs, mut received) = mpsc::channel(INPUTS_MAX);
     let redactor = secrets.redactor();
     run.keep_gate(&redactor.redact(options.kept_gate.as_bytes()))?;
-    let recorder = Recorder::create(&run, started, redactor.clone(), options.hold, plan.on_failure)?;
-    let rules = Arc::new(triage::builtin().clone());
+    let today = jiff::Timestamp::now().to_zoned(jiff::tz::TimeZone::UTC).date();
+    let recorder = Recorder::create(&run, started, redactor.clone(), options.hold, plan.on_failure, today)?;
+    let rules = options.rules.clone();
     let workshop = Arc::new(Workshop {
         plan: plan.clone(),
         run: run.clone(),
@@ -105,7 +108,7 @@ pub async fn run(
         host: OnceCell::new(),
     });
     let mut driver = Driver {
-        intake: Intake::new(plan.clone(), rules, redactor, options.hold),
+        intake: Intake::new(plan.clone(), rules, redactor, options.hold, today),
         recorder,
         plan,
         secrets,

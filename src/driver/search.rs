@@ -10,10 +10,18 @@ use crate::triage::Rules;
 
 use super::watch;
 
+/// Something that was found.
+#[derive(Debug, Clone)]
+pub(super) enum Hit {
+    /// A line that the stage waits for or forbids.
+    Line(Event),
+    /// A target of a rule.
+    Rule(Match),
+}
+
 /// Searches output line by line.
 pub(super) struct Search {
     watch: Watch,
-    rules: Rules,
     file: String,
     redactor: Redactor,
 }
@@ -33,36 +41,36 @@ impl Search {
         };
         Ok(Self {
             watch: watch::of_command(pass, fail, rules)?,
-            rules: rules.clone(),
             file,
             redactor,
         })
     }
 
-    /// What the lines mean that these bytes end.
-    pub(super) fn take(&mut self, bytes: &[u8], now: Instant) -> Vec<Event> {
+    /// What was found in the lines that these bytes end.
+    pub(super) fn take(&mut self, bytes: &[u8], now: Instant) -> Vec<Hit> {
         let mut all = Vec::new();
         self.watch.feed(bytes, now, |found| all.push(found));
-        all.iter().filter_map(|found| self.event(found)).collect()
+        all.into_iter().map(|found| self.hit(found)).collect()
     }
 
-    /// What the last line means, which never ends.
-    pub(super) fn finish(&mut self) -> Vec<Event> {
+    /// What was found in the last line, which never ends.
+    pub(super) fn finish(&mut self) -> Vec<Hit> {
         let mut all = Vec::new();
         self.watch.finish(|found| all.push(found));
-        all.iter().filter_map(|found| self.event(found)).collect()
+        all.into_iter().map(|found| self.hit(found)).collect()
     }
 
-    fn event(&self, found: &Match) -> Option<Event> {
-        let evidence = watch::evidence(found, &self.file, &self.redactor);
+    fn hit(&self, found: Match) -> Hit {
+        let evidence = || watch::evidence(&found, &self.file, &self.redactor);
         let index = |prefix: &str| found.id.strip_prefix(prefix)?.parse().ok();
         if let Some(pattern) = index("pass:") {
-            return Some(Event::PassLineSeen { pattern, evidence });
+            let evidence = evidence();
+            return Hit::Line(Event::PassLineSeen { pattern, evidence });
         }
         if let Some(pattern) = index("fail:") {
-            return Some(Event::FailLineSeen { pattern, evidence });
+            let evidence = evidence();
+            return Hit::Line(Event::FailLineSeen { pattern, evidence });
         }
-        let rule = watch::rule(&self.rules, &found.id)?;
-        Some(Event::OutputRuleMatched { rule, evidence })
+        Hit::Rule(found)
     }
 }

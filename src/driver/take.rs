@@ -16,8 +16,8 @@ use super::idle::Look;
 use super::input::{Input, VmInput};
 use super::prepare::PrepareError;
 use super::run::Driver;
-use super::translate;
 use super::vm::Vm;
+use super::{translate, triage};
 
 impl Driver<'_> {
     pub(super) fn take(&mut self, input: Input) {
@@ -58,10 +58,13 @@ impl Driver<'_> {
                 self.host = Some(host);
                 self.hand_in(fact);
             }
-            Err(error) => self.handle(Event::PreparationFailed {
-                cause: error.cause,
-                detail: error.detail,
-            }),
+            Err(error) => {
+                self.take_stderr();
+                self.handle(Event::PreparationFailed {
+                    cause: error.cause,
+                    detail: error.detail,
+                });
+            }
         }
     }
 
@@ -70,7 +73,10 @@ impl Driver<'_> {
             VmInput::Qmp(notice) => self.take_qmp(notice),
             VmInput::Serial(notice) => self.take_serial(notice),
             VmInput::Firmware { file, found } => self.take_match(file, found),
-            VmInput::Exited(report) => self.handle(Event::QemuEnded(translate::process_end(&report))),
+            VmInput::Exited(report) => {
+                self.take_stderr();
+                self.handle(Event::QemuEnded(translate::process_end(&report)));
+            }
             VmInput::Status(status) => self.handle(Event::StatusObserved(status)),
             VmInput::Silent { stopped_by_signal } => self.handle(Event::QmpSilent { stopped_by_signal }),
             VmInput::Probe(probe) => self.take_probe(&probe),
@@ -79,14 +85,14 @@ impl Driver<'_> {
                 file,
                 offset,
                 length,
-                events,
+                hits,
             }) => self.hand_in(Fact::Output {
                 file,
                 offset,
                 length,
-                events,
+                hits,
             }),
-            VmInput::Command(CommandInput::OutputEnded { events }) => self.hand_in(Fact::OutputEnded { events }),
+            VmInput::Command(CommandInput::OutputEnded { hits }) => self.hand_in(Fact::OutputEnded { hits }),
             VmInput::Looked(look) => self.hand_in(look_fact(look)),
             VmInput::Command(CommandInput::Note { what, detail }) | VmInput::Note { what, detail } => {
                 self.note(what, detail);
@@ -143,6 +149,16 @@ impl Driver<'_> {
             offset: found.match_offset,
             found: Some(found),
         });
+    }
+
+    /// What QEMU said before it ended by itself, so that its end can be explained.
+    fn take_stderr(&mut self) {
+        let machine = &self.intake.machine;
+        let is_asked_to_end = matches!(machine.state(), State::Exiting | State::Discarding);
+        if machine.verdict().is_none() && !is_asked_to_end {
+            let text = triage::read_stderr(self.run.path());
+            self.hand_in(Fact::QemuSaid { text });
+        }
     }
 
     fn take_probe(&mut self, probe: &Probe) {

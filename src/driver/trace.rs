@@ -69,6 +69,8 @@ pub fn record_json(plan: &Plan, record: &Record, redactor: &Redactor) -> Map<Str
             "state": verdict.state.name(),
             "class": verdict.class.as_str(),
             "cause": verdict.cause,
+            "symptom": verdict.symptom,
+            "rule": verdict.rule.as_ref().map(|rule| &rule.id),
             "title": verdict.title,
             "detail": clean(&verdict.detail),
             "evidence": evidence(&verdict.evidence),

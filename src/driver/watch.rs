@@ -1,10 +1,10 @@
 //! What the console of a stage is watched for, and what each match means.
 
-use crate::machine::{Class, EvidenceRef, Mark, RuleFacts, Sighting};
+use crate::machine::{EvidenceRef, Mark, Sighting};
 use crate::plan::{Pattern, Plan, StageKind};
 use crate::serial::marker::{Match, Target, Watch, WatchError};
 use crate::text::{Redactor, Untrusted};
-use crate::triage::{Rule, RuleClass, Rules, Source};
+use crate::triage::{self, Rules, Source};
 
 const KERNEL: &str = "kernel";
 const USERSPACE: &str = "userspace";
@@ -13,7 +13,6 @@ const UNLOCK: &str = "unlock-prompt";
 const TARGET: &str = "target";
 const MARKER: &str = "marker:";
 const FORBIDDEN: &str = "forbidden:";
-const RULE: &str = "rule:";
 
 /// The first line of a Linux kernel.
 const KERNEL_PATTERN: &str = r"\bLinux version \d";
@@ -24,7 +23,7 @@ const USERSPACE_PATTERN: &str =
 const LOGIN_PATTERN: &str = r"\blogin: ?$";
 
 /// The targets for the console of a stage.
-pub(super) fn of_stage(plan: &Plan, stage: usize, known: &Rules) -> Result<Watch, WatchError> {
+pub(super) fn of_stage(plan: &Plan, stage: usize, rules: &Rules) -> Result<Watch, WatchError> {
     let mut targets = vec![
         regex(KERNEL, KERNEL_PATTERN),
         regex(USERSPACE, USERSPACE_PATTERN),
@@ -39,18 +38,18 @@ pub(super) fn of_stage(plan: &Plan, stage: usize, known: &Rules) -> Result<Watch
     }
     let forbidden = plan.console.fail.iter().enumerate();
     targets.extend(forbidden.map(|(index, pattern)| text(format!("{FORBIDDEN}{index}"), pattern.clone())));
-    targets.extend(rules(known, Source::Serial));
+    targets.extend(triage::targets(rules, &[Source::Serial]));
     Watch::new(targets)
 }
 
 /// The targets for the firmware's debug port.
-pub(super) fn of_firmware(known: &Rules) -> Result<Watch, WatchError> {
-    Watch::new(rules(known, Source::Serial))
+pub(super) fn of_firmware(rules: &Rules) -> Result<Watch, WatchError> {
+    Watch::new(triage::targets(rules, &[Source::Serial]))
 }
 
 /// The targets for the output of a stage's command.
-pub(super) fn of_command(pass: &[Pattern], fail: &[Pattern], known: &Rules) -> Result<Watch, WatchError> {
-    let mut targets: Vec<_> = rules(known, Source::CommandOutput).collect();
+pub(super) fn of_command(pass: &[Pattern], fail: &[Pattern], rules: &Rules) -> Result<Watch, WatchError> {
+    let mut targets = triage::targets(rules, &[Source::CommandOutput]);
     targets.extend(
         pass.iter()
             .enumerate()
@@ -62,14 +61,6 @@ pub(super) fn of_command(pass: &[Pattern], fail: &[Pattern], known: &Rules) -> R
             .map(|(index, p)| text(format!("fail:{index}"), p.clone())),
     );
     Watch::new(targets)
-}
-
-fn rules(known: &Rules, source: Source) -> impl Iterator<Item = Target> + '_ {
-    known.patterns_for(source).map(|(id, pattern, prompt)| Target {
-        id: format!("{RULE}{id}"),
-        pattern: pattern.clone(),
-        prompt,
-    })
 }
 
 fn regex(id: &str, pattern: &str) -> Target {
@@ -102,8 +93,8 @@ pub(super) fn evidence(found: &Match, file: &str, redactor: &Redactor) -> Eviden
     }
 }
 
-/// What a match on the console means. `None`: a target that this build does not know, which no console has.
-pub(super) fn sighting(plan: &Plan, known: &Rules, found: &Match, file: &str, redactor: &Redactor) -> Option<Sighting> {
+/// What a match on the console means. `None`: a rule's target, or one that no console has.
+pub(super) fn sighting(plan: &Plan, found: &Match, file: &str, redactor: &Redactor) -> Option<Sighting> {
     let mark = match found.id.as_str() {
         KERNEL => Mark::Kernel,
         USERSPACE => Mark::Userspace,
@@ -113,35 +104,12 @@ pub(super) fn sighting(plan: &Plan, known: &Rules, found: &Match, file: &str, re
         id => {
             if let Some(name) = id.strip_prefix(MARKER) {
                 Mark::Marker(name.to_owned())
-            } else if let Some(index) = id.strip_prefix(FORBIDDEN) {
-                let pattern = plan.console.fail.get(index.parse::<usize>().ok()?)?;
-                Mark::Forbidden(pattern.to_string())
             } else {
-                Mark::Rule(rule(known, id)?)
+                let index = id.strip_prefix(FORBIDDEN)?.parse::<usize>().ok()?;
+                Mark::Forbidden(plan.console.fail.get(index)?.to_string())
             }
         }
     };
     let evidence = evidence(found, file, redactor);
     Some(Sighting { mark, evidence })
-}
-
-/// The rule behind a target's id.
-pub(super) fn rule(known: &Rules, id: &str) -> Option<RuleFacts> {
-    known.get(id.strip_prefix(RULE)?).map(facts)
-}
-
-fn facts(rule: &Rule) -> RuleFacts {
-    RuleFacts {
-        id: rule.id.clone(),
-        cause: rule.cause.clone(),
-        class: match rule.class {
-            RuleClass::KnownFailure => Class::KnownFailure,
-            RuleClass::Infrastructure => Class::Infrastructure,
-            RuleClass::Untestable => Class::Untestable,
-            RuleClass::Failed | RuleClass::Note => Class::Failed,
-        },
-        title: rule.title.clone(),
-        remedy: rule.remedy.clone(),
-        fatal: rule.fatal,
-    }
 }

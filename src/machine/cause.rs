@@ -202,6 +202,39 @@ causes! {
 }
 
 impl Cause {
+    /// True if the cause says what did not come or did not end well, not why: a rule that was certain before then tells
+    /// the cause.
+    pub fn is_open(self) -> bool {
+        matches!(
+            self,
+            Self::KernelPanic
+                | Self::GuestPoweredOff
+                | Self::UnexpectedReset
+                | Self::ResetLoop
+                | Self::NoMarker
+                | Self::BootTimeout
+                | Self::SshNotListening
+                | Self::SshFlapping
+                | Self::SshUnstable
+                | Self::CommandFailed
+                | Self::CommandKilled
+                | Self::CommandSilent
+                | Self::CommandTimeout
+                | Self::CommandUnreachable
+                | Self::ExpectedLineMissing
+                | Self::InstalledSilent
+                | Self::StoppedAtLoginPrompt
+                | Self::TargetNotReached
+                | Self::QemuExited
+                | Self::QemuWillNotStart
+        )
+    }
+
+    /// The cause with this id.
+    pub fn of_id(id: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|cause| cause.id() == id)
+    }
+
     /// The id in results.
     pub fn id(self) -> &'static str {
         self.facts().id

@@ -101,7 +101,9 @@ fn configuration(machine: &Machine) -> Configuration {
         return Configuration(common);
     }
     let lost = gate.qmp_lost.is_some();
-    Configuration(format!("{common} {lost} {}", relevant_facts(machine)))
+    // A rule that only the stage's end is missing for turns a stage that passes into one that fails.
+    let fatal_at_end = gate.prospects.at_end.iter().any(|finding| finding.rule.fatal);
+    Configuration(format!("{common} {lost} {fatal_at_end} {}", relevant_facts(machine)))
 }
 
 /// The facts that the handlers of a state look at. What a state ignores would only multiply the walk; and since no handler
@@ -124,11 +126,7 @@ fn relevant_facts(machine: &Machine) -> String {
         State::SshStable => format!("{}", ssh.stable),
         State::Installing | State::Triaged => {
             let ended = command.ended.as_ref().map(|(exit, _)| exit);
-            let suspect = command.suspect.is_some();
-            format!(
-                "{} {:?} {ended:?} {suspect} {}",
-                ssh.stable, command.pass_seen, command.lost
-            )
+            format!("{} {:?} {ended:?} {}", ssh.stable, command.pass_seen, command.lost)
         }
         State::BootingDisk => format!(
             "{resets:?} {pending} {} {} {} {}",

@@ -6,7 +6,7 @@ use statig::Outcome::{Handled, Super};
 
 use crate::machine::effect::EndMode;
 use crate::machine::gate::{Gate, Outbox, Reason, Step};
-use crate::machine::{Cause, Class, DeadlineKind, Effect, Event, GuestStatus, Mark, Sighting, State};
+use crate::machine::{Cause, Class, DeadlineKind, Effect, Event, Finding, GuestStatus, Mark, Sighting, State};
 use crate::plan::FailurePolicy;
 use crate::units::ByteSize;
 
@@ -262,11 +262,23 @@ impl Gate {
                 Handled
             }
             Event::ConsoleMatched(Sighting {
-                mark: Mark::Rule(rule), ..
+                mark: Mark::Rule(rule, led_by),
+                evidence,
             }) => {
-                self.corroborate(&rule.cause.clone(), &format!("console rule `{}`", rule.id));
+                let finding = Finding {
+                    rule: rule.clone(),
+                    evidence: evidence.clone(),
+                    led_by: led_by.clone(),
+                };
+                self.corroborate_by_rule(out, "console", finding);
                 Handled
             }
+            Event::OutputRuleMatched(finding) => {
+                self.corroborate_by_rule(out, "output", finding.clone());
+                Handled
+            }
+            // The stage has ended.
+            Event::ProspectsChanged(_) => Handled,
             _ => Super,
         }
     }
@@ -275,6 +287,13 @@ impl Gate {
         if self.verdict.as_ref().is_some_and(|verdict| verdict.cause == cause) {
             self.confirm_verdict(signal.to_owned());
         }
+    }
+
+    /// A rule that comes late can agree with the verdict, and tell why if nothing has.
+    fn corroborate_by_rule(&mut self, out: &mut Outbox, from: &str, finding: Finding) {
+        let rule = &finding.rule;
+        self.corroborate(&rule.cause, &format!("{from} rule `{}`", rule.id));
+        self.found(out, "late-rule", finding);
     }
 
     fn confirm_verdict(&mut self, by: String) {

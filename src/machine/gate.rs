@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use statig::Outcome;
 
 use crate::machine::record::{EvidenceRef, Record, StageOutcome, StageReport};
-use crate::machine::{Cause, Class, DeadlineKind, Deadlines, Effect, State, Verdict};
+use crate::machine::{Cause, Class, DeadlineKind, Deadlines, Effect, Finding, Prospects, State, Verdict};
 use crate::plan::{Evidence, Plan, StageKind, StagePlan, VmUse};
 
 /// What a handler answers.
@@ -132,8 +132,6 @@ pub(super) struct SshFacts {
 pub(super) struct CommandFacts {
     pub(super) pass_seen: Vec<bool>,
     pub(super) ended: Option<(crate::machine::CommandExit, EvidenceRef)>,
-    /// The last rule that matched the output without being fatal: the likely cause if the command fails.
-    pub(super) suspect: Option<(crate::machine::RuleFacts, EvidenceRef)>,
     pub(super) lost: bool,
 }
 
@@ -148,6 +146,9 @@ pub(super) struct Gate {
     pub(super) deadlines: Deadlines,
     pub(super) boot: BootFacts,
     pub(super) command: CommandFacts,
+    /// The rule that is the likely cause if the stage fails: the first one at the last place.
+    pub(super) suspect: Option<Finding>,
+    pub(super) prospects: Prospects,
     pub(super) reason: Option<(Reason, Option<(DeadlineKind, Duration)>)>,
     pub(super) verdict: Option<Verdict>,
     pub(super) qmp_lost: Option<String>,
@@ -171,6 +172,8 @@ impl Gate {
             deadlines: Deadlines::default(),
             boot: BootFacts::default(),
             command: CommandFacts::default(),
+            suspect: None,
+            prospects: Prospects::default(),
             reason: None,
             verdict: None,
             qmp_lost: None,
@@ -256,11 +259,16 @@ impl Gate {
         self.stage = stage;
         self.reports[stage].began = Some(out.now);
         self.command = CommandFacts::default();
+        self.suspect = None;
+        self.prospects = Prospects::default();
         out.records.push(Record::StageBegan { stage });
     }
 
     /// The stage's claim is proved: on to the next stage, or to the end.
     pub(super) fn complete_stage(&mut self, out: &mut Outbox, reason: Reason) -> Step {
+        if let Some(finding) = self.prospects.at_end.iter().find(|finding| finding.rule.fatal).cloned() {
+            return self.fail_by_rule(out, "rule-at-stage-end", finding);
+        }
         self.deadlines.disarm(DeadlineKind::Stage);
         self.end_stage(out, StageOutcome::Passed);
         let next = self.stage + 1;
@@ -284,10 +292,14 @@ impl Gate {
     }
 
     pub(super) fn end_stage(&mut self, out: &mut Outbox, outcome: StageOutcome) {
-        let report = &mut self.reports[self.stage];
+        let report = &self.reports[self.stage];
         if report.ended.is_some() {
             return;
         }
+        for finding in std::mem::take(&mut self.prospects.at_end) {
+            self.found(out, "rule-at-stage-end", finding);
+        }
+        let report = &mut self.reports[self.stage];
         report.outcome = outcome;
         report.ended = Some(out.now);
         let (stage, reached) = (self.stage, report.reached);
@@ -300,21 +312,15 @@ impl Gate {
 
     /// Decides a failure that the machine knows, and stops the guest where it is.
     pub(super) fn fail(&mut self, out: &mut Outbox, state: State, cause: Cause, reason: Reason) -> Step {
-        self.decide(
-            out,
-            Verdict::of(cause, reason.detail.clone(), self.stage, state),
-            &reason,
-        );
+        let verdict = self.explained(cause, &reason, state);
+        self.decide(out, verdict, &reason);
         self.go(out, State::Stopping, reason)
     }
 
     /// Decides a failure after which QEMU can't be asked anything any more.
     pub(super) fn fail_dead(&mut self, out: &mut Outbox, state: State, cause: Cause, reason: Reason) -> Step {
-        self.decide(
-            out,
-            Verdict::of(cause, reason.detail.clone(), self.stage, state),
-            &reason,
-        );
+        let verdict = self.explained(cause, &reason, state);
+        self.decide(out, verdict, &reason);
         self.go(out, State::Discarding, reason)
     }
 
@@ -323,7 +329,9 @@ impl Gate {
         if self.verdict.is_some() {
             return;
         }
-        verdict.evidence.clone_from(&reason.evidence);
+        if verdict.evidence.is_none() {
+            verdict.evidence.clone_from(&reason.evidence);
+        }
         if let Some(by) = &reason.confirmed_by {
             verdict.confirmed_by.push(by.clone());
         }

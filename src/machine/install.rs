@@ -4,9 +4,7 @@ use statig::Outcome::{Handled, Super};
 
 use crate::machine::boot::STATUS_RUNNING;
 use crate::machine::gate::{CommandFacts, Gate, Outbox, Reason, Step};
-use crate::machine::{
-    Cause, CommandExit, DeadlineKind, Effect, Event, EvidenceRef, GuestStatus, RuleFacts, State, Verdict,
-};
+use crate::machine::{Cause, CommandExit, DeadlineKind, Effect, Event, GuestStatus, State};
 use crate::plan::{Evidence, Pattern, StageKind};
 
 impl Gate {
@@ -59,7 +57,7 @@ impl Gate {
                     .evidence(evidence);
                 self.fail(out, STATE, Cause::ForbiddenLine, reason)
             }
-            Event::OutputRuleMatched { rule, evidence } => self.on_output_rule(rule, evidence, out),
+            Event::OutputRuleMatched(finding) => self.on_rule(out, "output-rule", finding.clone()),
             Event::ConnectionLost => {
                 self.command.lost = true;
                 let detail = "the command goes on in the guest; trying to pick it up again";
@@ -102,18 +100,6 @@ impl Gate {
         self.fail(out, State::Installing, Cause::CommandSilent, reason)
     }
 
-    fn on_output_rule(&mut self, rule: &RuleFacts, evidence: &EvidenceRef, out: &mut Outbox) -> Step {
-        if rule.fatal {
-            let reason = Reason::event("output-rule").detail(&rule.title).evidence(evidence);
-            let verdict = Verdict::of_rule(rule, self.stage, State::Installing);
-            self.decide(out, verdict, &reason);
-            return self.go(out, State::Stopping, reason);
-        }
-        out.note(State::Installing, "output-rule", &rule.title, Some(evidence));
-        self.command.suspect = Some((rule.clone(), evidence.clone()));
-        Handled
-    }
-
     pub(super) fn enter_triaged(&mut self, out: &mut Outbox) {
         self.arm_fixed(out, DeadlineKind::Confirm);
         out.ask(Effect::QueryStatus);
@@ -150,12 +136,6 @@ impl Gate {
                 self.complete_stage(out, reason.detail("clean"))
             }
             CommandExit::Status(status) => {
-                if let Some((rule, evidence)) = self.command.suspect.take() {
-                    let detail = format!("{} (exit status {status})", rule.title);
-                    let reason = reason.detail(detail).evidence(&evidence);
-                    self.decide(out, Verdict::of_rule(&rule, self.stage, STATE), &reason);
-                    return self.go(out, State::Stopping, reason);
-                }
                 let reason = reason.detail(format!("exit status {status}"));
                 self.fail(out, STATE, Cause::CommandFailed, reason)
             }

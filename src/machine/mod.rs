@@ -12,6 +12,7 @@ mod effect;
 mod event;
 mod explore;
 mod failing;
+mod findings;
 mod gate;
 mod handover;
 mod hierarchy;
@@ -30,11 +31,11 @@ pub use deadline::{Armed, DeadlineKind, Deadlines};
 pub use diagram::{deadlines_csv, mermaid, transitions_csv, walk};
 pub use effect::{BootFrom, Effect, EndMode};
 pub use event::{
-    CommandExit, Event, GuestStatus, IdentityFault, Mark, ProbeClass, ProcessEnd, RuleFacts, Sighting, SshStability,
-    StopSignal,
+    CommandExit, Event, Finding, GuestStatus, IdentityFault, Mark, ProbeClass, ProcessEnd, Prospects, RuleFacts,
+    Sighting, SshStability, StopSignal,
 };
 pub use explore::{Configuration, Edge, Exploration, explore};
-pub use record::{EvidenceRef, Record, StageOutcome, StageReport};
+pub use record::{EvidenceRef, FINDINGS_MAX, Record, StageOutcome, StageReport};
 pub use specimen::{representative_events, representative_plan};
 pub use state::{State, Superstate};
 pub use verdict::{Class, Verdict};

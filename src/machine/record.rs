@@ -5,9 +5,12 @@ use std::time::{Duration, Instant};
 use serde::{Deserialize, Serialize};
 
 use crate::machine::verdict::Verdict;
-use crate::machine::{DeadlineKind, State};
+use crate::machine::{DeadlineKind, Finding, State};
 use crate::plan::Evidence;
 use crate::text::Untrusted;
+
+/// How many findings of a stage are kept.
+pub const FINDINGS_MAX: usize = 128;
 
 /// Where a piece of evidence lies in the run directory.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -129,6 +132,8 @@ pub struct StageReport {
     pub ended: Option<Instant>,
     /// What is weaker than it should be, as sentences.
     pub remarks: Vec<String>,
+    /// The rules that were certain in it, in order; each once, and not more than [`FINDINGS_MAX`].
+    pub findings: Vec<Finding>,
 }
 
 impl Default for StageReport {
@@ -139,6 +144,7 @@ impl Default for StageReport {
             began: None,
             ended: None,
             remarks: Vec::new(),
+            findings: Vec::new(),
         }
     }
 }

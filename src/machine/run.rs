@@ -7,7 +7,7 @@ use statig::Outcome::{Handled, Super};
 use crate::machine::event::{GuestStatus, ProcessEnd, StopSignal};
 use crate::machine::gate::{Gate, Outbox, Reason, Step};
 use crate::machine::{
-    Cause, DeadlineKind, Effect, Event, EvidenceRef, Mark, Record, RuleFacts, Sighting, State, Verdict,
+    Cause, DeadlineKind, Effect, Event, EvidenceRef, Finding, Mark, Record, Sighting, State, Verdict,
 };
 use crate::plan::Evidence;
 
@@ -52,6 +52,15 @@ impl Gate {
             Event::HostStalled { gap } => {
                 out.note(state, "host-stalled", crate::units::human_span(*gap), None);
                 self.deadlines.extend_guest_facing((*gap).min(STALL_MAX));
+                Handled
+            }
+            Event::ProspectsChanged(prospects) => {
+                self.prospects.clone_from(prospects);
+                Handled
+            }
+            // It explains an end that is about to be told.
+            Event::RuleMatched(finding) | Event::OutputRuleMatched(finding) => {
+                self.found(out, "rule-matched", finding.clone());
                 Handled
             }
             Event::DeadlineNear(kind) => {
@@ -109,6 +118,7 @@ impl Gate {
             }
             Event::ConsoleMatched(sighting) => self.on_sighting(sighting, out),
             Event::InputAwaited { evidence } => self.on_question(evidence, out),
+            Event::RuleMatched(finding) => self.on_rule(out, "rule-matched", finding.clone()),
             Event::GuestShutDown { by_guest, reason } => self.on_shut_down(*by_guest, reason, out),
             Event::GuestReset { by_guest } => self.on_reset(*by_guest, out),
             Event::GuestPanicked => {
@@ -191,21 +201,17 @@ impl Gate {
                 self.last_words = true;
                 return self.fail(out, state, Cause::ForbiddenLine, reason);
             }
-            Mark::Rule(rule) => return self.on_console_rule(rule, evidence, out),
+            Mark::Rule(rule, led_by) => {
+                self.last_words = rule.fatal;
+                let finding = Finding {
+                    rule: rule.clone(),
+                    evidence: evidence.clone(),
+                    led_by: led_by.clone(),
+                };
+                return self.on_rule(out, "console-rule", finding);
+            }
         }
         Handled
-    }
-
-    fn on_console_rule(&mut self, rule: &RuleFacts, evidence: &EvidenceRef, out: &mut Outbox) -> Step {
-        let state = self.place();
-        if !rule.fatal {
-            out.note(state, "console-rule", &rule.title, Some(evidence));
-            return Handled;
-        }
-        let reason = Reason::event("console-rule").detail(&rule.title).evidence(evidence);
-        self.last_words = true;
-        self.decide(out, Verdict::of_rule(rule, self.stage, state), &reason);
-        self.go(out, State::Stopping, reason)
     }
 
     /// A question matters only where the guest is waited for; a guest that answers elsewhere is not held up by it.

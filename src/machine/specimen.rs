@@ -4,8 +4,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::machine::event::{
-    CommandExit, GuestStatus, IdentityFault, Mark, ProbeClass, ProcessEnd, RuleFacts, Sighting, SshStability,
-    StopSignal,
+    CommandExit, Finding, GuestStatus, IdentityFault, Mark, ProbeClass, ProcessEnd, Prospects, RuleFacts, Sighting,
+    SshStability, StopSignal,
 };
 use crate::machine::record::EvidenceRef;
 use crate::machine::{Cause, Class, Event, Machine};
@@ -31,9 +31,23 @@ fn rule(fatal: bool) -> RuleFacts {
         id: "rule".to_owned(),
         cause: "rule-cause".to_owned(),
         class: Class::Failed,
-        title: "A rule.".to_owned(),
+        is_note: false,
+        title: "A rule".to_owned(),
+        root_cause: "Because.".to_owned(),
         remedy: "Mend it.".to_owned(),
+        tracker: None,
+        publishable: false,
+        expires: None,
+        is_expired: false,
         fatal,
+    }
+}
+
+fn finding(fatal: bool, file: &str) -> Finding {
+    Finding {
+        rule: rule(fatal),
+        evidence: EvidenceRef::file(file),
+        led_by: Vec::new(),
     }
 }
 
@@ -113,11 +127,12 @@ fn command_events() -> Vec<Event> {
         },
     ]);
     for fatal in [true, false] {
-        let evidence = evidence.clone();
-        events.push(Event::OutputRuleMatched {
-            rule: rule(fatal),
-            evidence,
-        });
+        events.push(Event::OutputRuleMatched(finding(fatal, "command.log")));
+        events.push(Event::RuleMatched(finding(fatal, "qmp.jsonl")));
+        events.push(Event::ProspectsChanged(Prospects {
+            at_end: vec![finding(fatal, "serial.log")],
+            of_causes: vec![("ssh-not-listening".to_owned(), finding(false, "serial.log"))],
+        }));
         let node = "disk".to_owned();
         events.push(Event::BlockIoFailed { node, no_space: fatal });
         events.push(Event::QmpSilent {
@@ -179,8 +194,8 @@ fn sighting_events() -> Vec<Event> {
         Mark::UnlockPrompt,
         Mark::Target,
         Mark::Forbidden("BUG:".to_owned()),
-        Mark::Rule(rule(true)),
-        Mark::Rule(rule(false)),
+        Mark::Rule(rule(true), Vec::new()),
+        Mark::Rule(rule(false), Vec::new()),
     ];
     let sighting = |mark| Sighting {
         mark,
@@ -266,6 +281,7 @@ pub fn representative_plan(encrypted: bool) -> Plan {
             stage("install", command, VmUse::Fresh, Evidence::Installed),
             stage("installed", installed, VmUse::Fresh, Evidence::Target),
         ],
+        rules: Vec::new(),
         on_failure: Some(if encrypted {
             FailurePolicy::Bundle
         } else {

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::machine::record::EvidenceRef;
-use crate::machine::{Cause, RuleFacts, State, StopSignal};
+use crate::machine::{Cause, Finding, RuleFacts, State, StopSignal};
 
 /// The class of a verdict. Its exit code is [`Verdict::exit_code`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -73,6 +73,12 @@ pub struct Verdict {
     pub state: State,
     /// Where the evidence lies.
     pub evidence: Option<EvidenceRef>,
+    /// The rule that named the cause, if one did.
+    pub rule: Option<Box<RuleFacts>>,
+    /// The cause that the machine saw by itself, where a rule knew a better one.
+    pub symptom: Option<&'static str>,
+    /// Where the steps of the rule before the last one were seen.
+    pub led_by: Vec<EvidenceRef>,
     /// Further signals that agree.
     pub confirmed_by: Vec<String>,
     /// The exit code of a cancelled run follows the signal.
@@ -92,6 +98,9 @@ impl Verdict {
             stage,
             state,
             evidence: None,
+            rule: None,
+            symptom: None,
+            led_by: Vec::new(),
             confirmed_by: Vec::new(),
             signal: None,
         }
@@ -121,16 +130,20 @@ impl Verdict {
     pub const EXIT_INTERNAL: u8 = 70;
 
     /// A verdict whose cause a rule knows.
-    pub fn of_rule(rule: &RuleFacts, stage: usize, state: State) -> Self {
+    pub fn of_rule(finding: &Finding, detail: String, stage: usize, state: State) -> Self {
+        let rule = &finding.rule;
         Self {
             class: rule.class,
             cause: rule.cause.clone(),
             title: rule.title.clone(),
-            detail: format!("rule `{}` matched", rule.id),
+            detail,
             remedy: rule.remedy.clone(),
             stage,
             state,
-            evidence: None,
+            evidence: Some(finding.evidence.clone()).filter(|evidence| !evidence.file.is_empty()),
+            rule: Some(Box::new(rule.clone())),
+            symptom: None,
+            led_by: finding.led_by.clone(),
             confirmed_by: Vec::new(),
             signal: None,
         }

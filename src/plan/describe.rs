@@ -40,6 +40,9 @@ pub fn describe(plan: &Plan) -> String {
         Some(ssh) => describe_ssh(&mut page, ssh),
         None => page.line("ssh", "not used"),
     }
+    for rules in &plan.rules {
+        page.line("rules", &format!("{}, before the built-in ones", rules.display()));
+    }
     let policy = match plan.on_failure {
         None | Some(FailurePolicy::Discard) => "the evidence is kept, the machine is ended",
         // The key is read so that gate files can say it already; the machine that fails is ended all the same.

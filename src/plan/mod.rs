@@ -8,15 +8,17 @@ mod gate_file;
 mod image;
 mod json;
 mod login;
+mod rule;
 mod secret;
 mod settings;
 mod stage;
 
 pub use describe::describe;
-pub use gate_file::{Diagnostic, GateFileErrors, Related, parse, schema, without_secrets};
+pub use gate_file::{Diagnostic, GateFileErrors, Related, parse, parse_rules, schema, without_secrets};
 pub use image::{Attachment, DiskCache, DiskFormat, DiskPlan, ImagePlan, ImageSource};
 pub use json::to_json;
 pub use login::LoginPlan;
+pub use rule::{Fixture, Look, LookNumber, Rule, RuleClass, Source, Step, Until, Without};
 pub use secret::{Secret, SecretSource};
 pub use settings::{
     Accelerator, Arch, ConsolePlan, FailurePolicy, Firmware, MachinePlan, MarkerPlan, Network, Plan, SshPlan,

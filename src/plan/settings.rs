@@ -27,6 +27,8 @@ pub struct Plan {
     pub ssh: Option<SshPlan>,
     /// The stages, in order. Never empty.
     pub stages: Vec<StagePlan>,
+    /// Files of rules that are tried before the built-in ones.
+    pub rules: Vec<PathBuf>,
     /// What to do with the machine when the gate fails. `None`: by where the run happens.
     pub on_failure: Option<FailurePolicy>,
     /// Factor on every guest-facing deadline. `None`: by accelerator.

@@ -1,11 +1,12 @@
 //! `junit.xml`: one test case a stage, for whatever shows test results.
 
+use std::fmt::Write as _;
 use std::time::Duration;
 
 use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite};
 
 use crate::driver::Outcome;
-use crate::machine::{Class, StageOutcome};
+use crate::machine::{Class, StageOutcome, Verdict};
 use crate::plan::Plan;
 use crate::text::xml_text;
 
@@ -54,6 +55,27 @@ fn status(outcome: &Outcome, stage: StageOutcome, decided_here: bool) -> TestCas
     status
         .set_type(format!("{}/{}", verdict.class.as_str(), verdict.cause))
         .set_message(xml_text(&verdict.title))
-        .set_description(xml_text(format!("{}\n{quote}\n{}", verdict.detail, verdict.remedy)));
+        .set_description(xml_text(format!(
+            "{}\n{quote}\n{}{}",
+            verdict.detail,
+            verdict.remedy,
+            known(verdict)
+        )));
     status
+}
+
+/// What a rule adds, as lines.
+fn known(verdict: &Verdict) -> String {
+    let Some(rule) = &verdict.rule else {
+        return String::new();
+    };
+    let mut text = format!("\nroot cause: {}\nrule: {}", rule.root_cause, rule.id);
+    if let Some(tracker) = &rule.tracker {
+        let _ = write!(text, "\ntracked at: {tracker}");
+    }
+    if let (Class::KnownFailure, Some(expires)) = (verdict.class, &rule.expires) {
+        let may = if rule.publishable { "yes" } else { "no" };
+        let _ = write!(text, "\npublishable: {may}, until {expires}");
+    }
+    text
 }

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::driver::Outcome;
 use crate::evidence::RunInfo;
-use crate::machine::EvidenceRef;
+use crate::machine::{Class, EvidenceRef, Finding, RuleFacts, Verdict};
 use crate::plan::Plan;
 use crate::text::json_text;
 
@@ -54,6 +54,11 @@ pub fn result_json(inputs: &ResultInputs<'_>) -> Value {
             "stage": plan.stages[verdict.stage].name,
             "state": verdict.state.name(),
             "evidence": verdict.evidence.as_ref().map(evidence),
+            "led_by": verdict.led_by.iter().map(evidence).collect::<Vec<_>>(),
+            "symptom": verdict.symptom,
+            "rule": verdict.rule.as_deref().map(rule),
+            "root_cause": verdict.rule.as_ref().map(|rule| &rule.root_cause),
+            "publishable": publishable(verdict),
             "confirmed_by": verdict.confirmed_by,
         },
         "stages": stages(plan, outcome),
@@ -95,9 +100,46 @@ fn stages(plan: &Plan, outcome: &Outcome) -> Vec<Value> {
                 "began_ms": report.began.map(since_start),
                 "ended_ms": report.ended.map(since_start),
                 "remarks": report.remarks,
+                "findings": report.findings.iter().map(finding).collect::<Vec<_>>(),
             })
         })
         .collect()
+}
+
+/// Whether the image may be published; `None` if nothing is known about it.
+fn publishable(verdict: &Verdict) -> Option<bool> {
+    match verdict.class {
+        Class::Passed => Some(true),
+        Class::Failed => Some(false),
+        Class::KnownFailure => Some(verdict.rule.as_ref().is_some_and(|rule| rule.publishable)),
+        Class::Infrastructure | Class::Untestable | Class::Internal | Class::Cancelled => None,
+    }
+}
+
+fn rule(rule: &RuleFacts) -> Value {
+    json!({
+        "id": rule.id,
+        "class": if rule.is_note { "note" } else { rule.class.as_str() },
+        "cause": rule.cause,
+        "title": rule.title,
+        "root_cause": rule.root_cause,
+        "remedy": rule.remedy,
+        "tracker": rule.tracker,
+        "publishable": rule.publishable,
+        "expires": rule.expires,
+        "expired": rule.is_expired,
+    })
+}
+
+fn finding(finding: &Finding) -> Value {
+    json!({
+        "rule": finding.rule.id,
+        "class": if finding.rule.is_note { "note" } else { finding.rule.class.as_str() },
+        "cause": finding.rule.cause,
+        "title": finding.rule.title,
+        "evidence": evidence(&finding.evidence),
+        "led_by": finding.led_by.iter().map(evidence).collect::<Vec<_>>(),
+    })
 }
 
 fn evidence(evidence: &EvidenceRef) -> Value {

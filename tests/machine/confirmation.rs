@@ -1,10 +1,10 @@
 //! Two signals for everything: what an event alone proves, and what a second one adds.
 
-use bootgate::machine::{Class, Event, GuestStatus, Mark};
+use bootgate::machine::{Class, Event, GuestStatus};
 
 use crate::plans;
 use crate::scenario::Scenario;
-use crate::words::{killed, marker, reset, rule, seen, shut_down};
+use crate::words::{by_rule, killed, marker, reset, rule, seen, shut_down};
 
 #[test]
 fn a_stop_alone_is_asked_about() {
@@ -57,7 +57,7 @@ fn a_marker_before_a_reset_does_not_count_after_it() {
 #[test]
 fn the_first_cause_wins_and_the_rest_agrees() {
     let events = vec![
-        (5_000, seen(Mark::Rule(rule(Class::Failed, true)))),
+        (5_000, seen(by_rule(rule(Class::Failed, true)))),
         (5_001, Event::GuestPanicked),
         (5_002, Event::GuestStopped),
         (5_003, shut_down(true, "guest-panic")),
@@ -72,7 +72,7 @@ fn the_first_cause_wins_and_the_rest_agrees() {
 
     let events = vec![
         (5_000, Event::GuestPanicked),
-        (5_001, seen(Mark::Rule(rule(Class::Failed, true)))),
+        (5_001, seen(by_rule(rule(Class::Failed, true)))),
     ];
     let world = Scenario::new("panic, then rule", plans::boot_only(), events)
         .comes_to("failed kernel-panic boot-live Booting")

@@ -171,7 +171,10 @@ fn rows() -> Vec<Row> {
             1_000,
             "collect-journal",
             plans::boot_only(),
-            vec![(5_000, seen(Mark::Rule(crate::words::rule(Class::Failed, true))))],
+            vec![(
+                5_000,
+                seen(crate::words::by_rule(crate::words::rule(Class::Failed, true))),
+            )],
         ),
         row(Kind::Stop, 3_000, "deadline-stop", plans::boot_only(), panic()).habits(|h| h.stops = None),
         row(Kind::Capture, 10_000, "deadline-capture", plans::boot_only(), panic()).habits(|h| h.captures = false),

@@ -6,7 +6,7 @@ use bootgate::plan::Plan;
 use crate::plans;
 use crate::scenario::Scenario;
 use crate::words::{
-    command_killed, ended, exited, fail_line, identity, io_error, killed, marker, out_of_memory, output_rule,
+    by_rule, command_killed, ended, exited, fail_line, identity, io_error, killed, marker, out_of_memory, output_rule,
     pass_line, probed, qmp_lost, question, rule, seen, shut_down, stable, status, unreachable,
 };
 
@@ -41,12 +41,12 @@ fn endings() -> Vec<(&'static str, Vec<Event>, &'static str)> {
         ("panic event", vec![Event::GuestPanicked], "failed kernel-panic"),
         (
             "console rule",
-            vec![seen(Mark::Rule(rule(Class::Failed, true)))],
+            vec![seen(by_rule(rule(Class::Failed, true)))],
             "failed kernel-panic",
         ),
         (
             "known",
-            vec![seen(Mark::Rule(rule(Class::KnownFailure, true)))],
+            vec![seen(by_rule(rule(Class::KnownFailure, true)))],
             "known-failure kernel-panic",
         ),
         ("forbidden line", vec![forbidden], "failed forbidden-line"),

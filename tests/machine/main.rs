@@ -9,6 +9,7 @@ mod happy;
 mod installed;
 mod keep;
 mod plans;
+mod rules;
 mod scenario;
 mod walks;
 mod words;

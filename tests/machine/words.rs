@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use bootgate::machine::{
-    Class, CommandExit, Event, EvidenceRef, GuestStatus, IdentityFault, Mark, ProbeClass, ProcessEnd, RuleFacts,
-    Sighting, SshStability, StopSignal,
+    Class, CommandExit, Event, EvidenceRef, Finding, GuestStatus, IdentityFault, Mark, ProbeClass, ProcessEnd,
+    RuleFacts, Sighting, SshStability, StopSignal,
 };
 
 pub(crate) fn seen(mark: Mark) -> Event {
@@ -43,15 +43,40 @@ pub(crate) fn rule(class: Class, fatal: bool) -> RuleFacts {
         id: "kernel/panic".to_owned(),
         cause: "kernel-panic".to_owned(),
         class,
-        title: "The kernel panicked.".to_owned(),
+        is_note: false,
+        title: "The kernel panicked".to_owned(),
+        root_cause: "It met a bug.".to_owned(),
         remedy: "Read on.".to_owned(),
+        tracker: None,
+        publishable: false,
+        expires: None,
+        is_expired: false,
         fatal,
     }
 }
 
+/// A rule that is certain by the line at this offset of the console.
+pub(crate) fn finding(rule: RuleFacts, offset_bytes: u64) -> Finding {
+    Finding {
+        rule,
+        evidence: EvidenceRef {
+            offset_bytes: Some(offset_bytes),
+            ..EvidenceRef::file("serial.log")
+        },
+        led_by: Vec::new(),
+    }
+}
+
+pub(crate) fn by_rule(rule: RuleFacts) -> Mark {
+    Mark::Rule(rule, Vec::new())
+}
+
 pub(crate) fn output_rule(class: Class, fatal: bool) -> Event {
-    let (rule, evidence) = (rule(class, fatal), EvidenceRef::file("ssh/install.log"));
-    Event::OutputRuleMatched { rule, evidence }
+    Event::OutputRuleMatched(Finding {
+        rule: rule(class, fatal),
+        evidence: EvidenceRef::file("ssh/install.log"),
+        led_by: Vec::new(),
+    })
 }
 
 pub(crate) fn pass_line() -> Event {

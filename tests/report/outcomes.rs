@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use bootgate::driver::{HostFacts, Outcome};
 use bootgate::evidence::RunInfo;
-use bootgate::machine::{Class, StageOutcome, StageReport, State, StopSignal, Verdict};
+use bootgate::machine::{Class, Finding, RuleFacts, StageOutcome, StageReport, State, StopSignal, Verdict};
 use bootgate::plan::Evidence;
 use bootgate::procfs::ProcessIdentity;
 use bootgate::serial::tap::TapSummary;
@@ -25,6 +25,23 @@ pub(crate) fn info() -> RunInfo {
     }
 }
 
+fn rule() -> RuleFacts {
+    RuleFacts {
+        id: "hostname-step".to_owned(),
+        cause: "forbidden-line".to_owned(),
+        class: Class::KnownFailure,
+        is_note: false,
+        title: format!("The last step failed {HOSTILE}"),
+        root_cause: format!("It asks for what is not there {HOSTILE}"),
+        remedy: "Publish.".to_owned(),
+        tracker: Some(format!("https://example.org/1 {HOSTILE}")),
+        publishable: true,
+        expires: Some("2030-01-01".to_owned()),
+        is_expired: false,
+        fatal: true,
+    }
+}
+
 pub(crate) fn verdict(class: Class) -> Verdict {
     let passed = class == Class::Passed;
     Verdict {
@@ -40,6 +57,13 @@ pub(crate) fn verdict(class: Class) -> Verdict {
         stage: 1,
         state: State::Installing,
         evidence: (!passed).then(evidence),
+        rule: (class == Class::KnownFailure).then(|| Box::new(rule())),
+        symptom: (class == Class::KnownFailure).then_some("command-failed"),
+        led_by: if class == Class::KnownFailure {
+            vec![evidence()]
+        } else {
+            Vec::new()
+        },
         confirmed_by: vec!["query-status: paused".to_owned()],
         signal: (class == Class::Cancelled).then_some(StopSignal::Terminate),
     }
@@ -53,8 +77,18 @@ fn reports(started: Instant, passed: bool) -> Vec<StageReport> {
         began,
         ended,
         remarks: Vec::new(),
+        findings: Vec::new(),
     };
     let mut first = report(StageOutcome::Passed, Some(Evidence::Login), at(1), at(31));
+    let note = RuleFacts {
+        is_note: true,
+        ..rule()
+    };
+    first.findings = vec![Finding {
+        rule: note,
+        evidence: evidence(),
+        led_by: vec![evidence()],
+    }];
     first.remarks = vec!["the guest reset on the way up".to_owned(), HOSTILE.to_owned()];
     let levels = [Evidence::Installed, Evidence::Installed, Evidence::Target];
     let rest = levels.into_iter().zip([40_u64, 50, 60]).map(|(level, from)| {

@@ -91,6 +91,8 @@ pub(crate) const ROOMS: &[Room] = &[
 
 /// Imports between two rooms of one floor that are meant; everything else on a floor is a stranger.
 pub(crate) const SIDEWAYS: &[(&str, &str)] = &[
+    // A rule looks for its lines with the console's own matcher.
+    ("triage", "serial"),
     // The plan is written in the other words of its floor.
     ("plan", "units"),
     ("plan", "error"),

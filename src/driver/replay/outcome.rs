@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+use std::sync::Arc;
+
 use crate::machine::Verdict;
 use crate::triage::Rules;
 
@@ -11,7 +13,7 @@ use crate::triage::Rules;
 #[derive(Debug, Clone)]
 pub struct ReplayOptions {
     /// The rules in place of the built-in ones.
-    pub rules: Option<Rules>,
+    pub rules: Option<Arc<Rules>>,
     /// Factor on guest-facing deadlines on top of the recorded run's own, in percent.
     pub deadline_scale_percent: u32,
 }

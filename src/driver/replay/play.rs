@@ -10,6 +10,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use jiff::civil::Date;
 use serde_json::Value;
 
 use crate::machine::{Effect, Event, GuestStatus, Record, State};
@@ -34,12 +35,17 @@ const SAME_DEADLINE: Duration = Duration::from_millis(1);
 /// Hands the recording in a run's directory to a machine for `plan`.
 pub fn replay(run: &Path, plan: Arc<Plan>, options: &ReplayOptions) -> Result<Replayed, ReplayError> {
     let lines = reading::lines(run)?;
-    let (hold_ms, on_failure) = match &lines[0].entry {
+    let (hold_ms, on_failure, today) = match &lines[0].entry {
         Entry::Began {
-            hold_ms, on_failure, ..
-        } => (*hold_ms, on_failure.as_deref()),
-        _ => (0, None),
+            hold_ms,
+            on_failure,
+            today,
+            ..
+        } => (*hold_ms, on_failure.as_deref(), today.as_deref()),
+        _ => (0, None, None),
     };
+    // Without the day of the run, no rule has expired.
+    let today = today.and_then(|day| day.parse().ok()).unwrap_or(Date::MIN);
     let decided = FailurePolicy::ALL
         .into_iter()
         .find(|policy| Some(policy.as_str()) == on_failure);
@@ -47,10 +53,10 @@ pub fn replay(run: &Path, plan: Arc<Plan>, options: &ReplayOptions) -> Result<Re
         on_failure: decided,
         ..Plan::clone(&plan)
     });
-    let rules = Arc::new(options.rules.clone().unwrap_or_else(|| triage::builtin().clone()));
+    let rules = options.rules.clone().unwrap_or_else(triage::builtin);
     let hold = Duration::from_millis(hold_ms);
     let mut player = Player {
-        intake: Intake::new(plan, rules, Redactor::default(), hold),
+        intake: Intake::new(plan, rules, Redactor::default(), hold, today),
         // Only distances count.
         origin: Instant::now(),
         consoles: Consoles::new(run, &lines),
@@ -211,16 +217,16 @@ impl Player {
                 file,
                 offset,
                 length,
-                events,
+                hits,
             } => match self.consoles.output(file, *offset, *length) {
-                Ok(bytes) => *events = self.search(file)?.take(&bytes, now),
+                Ok(bytes) => *hits = self.search(file)?.take(&bytes, now),
                 Err(error) => {
                     self.stop(&format!("the run has not kept byte {offset} of {file} ({error})"));
                     return Ok(());
                 }
             },
-            Fact::OutputEnded { events } => {
-                *events = self
+            Fact::OutputEnded { hits } => {
+                *hits = self
                     .search
                     .take()
                     .map(|(_, mut search)| search.finish())

@@ -15,6 +15,7 @@ use super::reader::TableReader;
 use super::ssh::{self, SSH};
 use super::stage::{self, STAGE, Surroundings};
 use super::syntax;
+use super::triage::{self, TRIAGE};
 use super::word::Name;
 use crate::plan::{FailurePolicy, Plan};
 
@@ -47,6 +48,7 @@ static SSH_TABLE: Key<SubTable> = Key::optional(
     SubTable(&SSH),
     "How to log in. Without it, the image is not reached over SSH.",
 );
+static TRIAGE_TABLE: Key<SubTable> = Key::optional("triage", SubTable(&TRIAGE), "What failures look like.");
 static STAGES: Key<ListOfTables> = Key::required("stage", ListOfTables(&STAGE), "The stages, in order.");
 
 /// The gate file itself.
@@ -62,6 +64,7 @@ pub(super) static ROOT: Table = Table {
         &DISKS,
         &CONSOLE_TABLE,
         &SSH_TABLE,
+        &TRIAGE_TABLE,
         &STAGES,
     ],
     group: Group::None,
@@ -109,6 +112,7 @@ fn read(root: &TableReader<'_>, file_name: &Path) -> Option<Plan> {
         targets: disk::count_targets(&disk_tables),
     };
     let stages = read_stages(root, &surroundings);
+    let rules = root.table(&TRIAGE_TABLE).and_then(|table| triage::read(&table));
     if ssh_written && ssh.is_none() {
         return None;
     }
@@ -121,6 +125,7 @@ fn read(root: &TableReader<'_>, file_name: &Path) -> Option<Plan> {
         console: console?,
         ssh,
         stages: stages?,
+        rules: rules?,
         on_failure,
         timeout_scale,
     })

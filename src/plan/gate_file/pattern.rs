@@ -75,7 +75,7 @@ impl Kind for PlainText {
 }
 
 /// A regular expression.
-struct Expression;
+pub(super) struct Expression;
 
 impl Kind for Expression {
     type Out = Pattern;
