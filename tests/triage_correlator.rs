@@ -110,7 +110,7 @@ fn prospects_come_and_go() {
         panic!("{prospects:?}")
     };
     assert_eq!(
-        (cause.as_str(), &ids(&rules, &[finding.clone()])[0][..]),
+        (cause.as_str(), &ids(&rules, std::slice::from_ref(finding))[0][..]),
         ("no-marker", "explains")
     );
     scan.feed(b"<a>\n<a>\n", Instant::now(), &mut correlator, &mut found);

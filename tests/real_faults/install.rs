@@ -73,7 +73,7 @@ rows! {
         ..INSTALL
     }, |run| assert_eq!(run.result["verdict"]["led_by"][0]["quote"], "# TMPDIR=/scratch", "{}", run.story());
 
-    host_name_step_fails_after_a_complete_installation => Row {
+    host_name_step_after_installation => Row {
         faults: "fault:installer-hostname",
         expect: Expect {
             class: "known-failure",
@@ -89,7 +89,7 @@ rows! {
         assert!(verdict["rule"]["expires"].is_string(), "until when is told: {}", run.story());
     };
 
-    host_name_step_fails_without_a_complete_installation => Row {
+    host_name_step_without_installation => Row {
         faults: "fault:installer-hostname-early",
         expect: Expect {
             cause: "installation-incomplete",
