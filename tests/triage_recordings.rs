@@ -34,7 +34,7 @@ const RECORDINGS: [(&str, &[&str], Option<&str>); 9] = [
     ),
     (
         "grub/rescue.bin",
-        &["grub-device-missing", "grub-rescue"],
+        &["grub-rescue", "grub-device-missing"],
         Some("grub-rescue"),
     ),
     ("ovmf/network.bin", &["network-boot", "uefi-boot-entry-failed"], None),

@@ -22,7 +22,7 @@ fn without_noise(run: &Run) {
 rows! {
     kernel_panic => Row {
         faults: "fault:panic",
-        expect: Expect { cause: "kernel-panic", event: "console-rule", ..BOOT.expect },
+        expect: Expect { cause: "kernel-panic", rule: Some("kernel-panic"), event: "console-rule", ..BOOT.expect },
         ..BOOT
     }, |run| {
         let by = &run.result["verdict"]["confirmed_by"];
@@ -33,13 +33,13 @@ rows! {
 
     emergency_shell => Row {
         faults: "fault:emergency",
-        expect: Expect { cause: "emergency-shell", event: "console-rule", ..BOOT.expect },
+        expect: Expect { cause: "mount-failed", rule: Some("emergency-mount-failed"), event: "console-rule", ..BOOT.expect },
         ..BOOT
     }, |_| {};
 
     dracut_shell => Row {
         faults: "fault:dracut",
-        expect: Expect { cause: "emergency-shell", event: "console-rule", ..BOOT.expect },
+        expect: Expect { cause: "root-not-found", rule: Some("dracut-device-missing"), event: "console-rule", ..BOOT.expect },
         ..BOOT
     }, |_| {};
 
@@ -114,6 +114,7 @@ rows! {
             class: "untestable",
             exit: 5,
             cause: "ssh-not-listening",
+            rule: Some("sshd-absent"),
             place: ("boot-live", "MarkerSeen"),
             event: "deadline-ssh-appear",
             within: Some(seconds(7)),
@@ -147,6 +148,7 @@ rows! {
             class: "untestable",
             exit: 5,
             cause: "ssh-auth-rejected",
+            rule: None,
             place: ("boot-live", "MarkerSeen"),
             event: "ssh-auth-rejected",
             within: Some(seconds(8)),

@@ -63,6 +63,7 @@ fn host_disk_full() {
         class: "infrastructure",
         exit: 4,
         cause: "host-disk-full",
+        rule: Some("host-disk-filled-by-the-guest"),
         place: ("install", "Installing"),
         event: "block-io-failed",
         within: Some(seconds(2)),

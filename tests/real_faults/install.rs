@@ -14,6 +14,13 @@ const INSTALL: Row = Row {
     ..BOOT
 };
 
+/// A line of the installer that a fatal rule knows.
+const FATAL_LINE: Expect = Expect {
+    place: ("install", "Installing"),
+    event: "output-rule",
+    ..BOOT.expect
+};
+
 rows! {
     installer_exits_1 => Row {
         faults: "fault:installer-exit-1",
@@ -40,20 +47,63 @@ rows! {
         ..INSTALL
     }, |_| {};
 
+    // A fatal line ends the stage at once, though the installer may go on.
     guest_disk_full => Row {
         faults: "fault:installer-enospc",
-        expect: Expect { cause: "guest-disk-full", ..INSTALL.expect },
+        expect: Expect {
+            cause: "guest-disk-full",
+            rule: Some("container-blob-copy-enospc"),
+            ..FATAL_LINE
+        },
         ..INSTALL
     }, |run| {
         let verdict = &run.result["verdict"];
         assert_eq!(verdict["evidence"]["file"], "ssh/install.log", "{}", run.story());
         assert!(verdict["evidence"]["quote"].as_str().unwrap().to_lowercase().contains("no space left"));
+        assert_eq!(verdict["publishable"], false);
     };
+
+    tmpdir_not_honoured => Row {
+        faults: "fault:installer-tmpdir",
+        expect: Expect {
+            cause: "tmpdir-not-honoured",
+            rule: Some("tmpdir-not-honoured"),
+            ..FATAL_LINE
+        },
+        ..INSTALL
+    }, |run| assert_eq!(run.result["verdict"]["led_by"][0]["quote"], "# TMPDIR=/scratch", "{}", run.story());
+
+    host_name_step_after_installation => Row {
+        faults: "fault:installer-hostname",
+        expect: Expect {
+            class: "known-failure",
+            exit: 3,
+            cause: "installer-hostname-step",
+            rule: Some("hostname-step-after-complete-install"),
+            ..FATAL_LINE
+        },
+        ..INSTALL
+    }, |run| {
+        let verdict = &run.result["verdict"];
+        assert_eq!(verdict["publishable"], true, "{}", run.story());
+        assert!(verdict["rule"]["expires"].is_string(), "until when is told: {}", run.story());
+    };
+
+    host_name_step_without_installation => Row {
+        faults: "fault:installer-hostname-early",
+        expect: Expect {
+            cause: "installation-incomplete",
+            rule: Some("hostname-step-without-complete-install"),
+            ..FATAL_LINE
+        },
+        ..INSTALL
+    }, |run| assert_eq!(run.result["verdict"]["publishable"], false, "{}", run.story());
 
     kernel_panic_under_the_installer => Row {
         faults: "fault:panic-install",
         expect: Expect {
             cause: "kernel-panic",
+            rule: Some("kernel-panic"),
             place: ("install", "Installing"),
             event: "console-rule",
             ..INSTALL.expect

@@ -22,6 +22,7 @@ rows! {
         since: Some(|record| record["event"] == "images-released"),
         expect: Expect {
             cause: "no-boot-loader",
+            rule: Some("installed-without-boot-loader"),
             place: ("installed", "Preparing"),
             event: "preparation-failed",
             within: Some(seconds(2)),
@@ -36,7 +37,7 @@ rows! {
         // What the firmware says when it gives the disk up.
         since: Some(|record| record["what"] == "console-rule"),
         // It waits five seconds before its shell asks for a command.
-        expect: Expect { cause: "no-boot-device", within: Some(seconds(10)), ..INSTALLED.expect },
+        expect: Expect { cause: "no-boot-device", rule: Some("uefi-shell-prompt"), within: Some(seconds(10)), ..INSTALLED.expect },
         ..INSTALLED
     }, |_| {};
 
@@ -56,6 +57,7 @@ rows! {
         faults: "fault:installed-panic",
         expect: Expect {
             cause: "kernel-panic",
+            rule: Some("kernel-panic"),
             place: ("installed", "Verifying"),
             within: Some(seconds(2)),
             ..INSTALLED.expect

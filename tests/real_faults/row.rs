@@ -36,6 +36,8 @@ pub(crate) struct Expect {
     pub(crate) cause: &'static str,
     /// The stage and the state that it is decided in.
     pub(crate) place: (&'static str, &'static str),
+    /// The rule that names it, if one knows it.
+    pub(crate) rule: Option<&'static str>,
     /// The event that decides it.
     pub(crate) event: &'static str,
     /// How long after the fault it must be decided at the latest. `None`: nothing says when the fault began.
@@ -60,6 +62,7 @@ pub(crate) const BOOT: Row = Row {
         exit: 1,
         cause: "",
         place: ("boot-live", "Booting"),
+        rule: None,
         event: "",
         within: Some(seconds(2)),
     },
@@ -71,6 +74,7 @@ pub(crate) const PASSED: Expect = Expect {
     exit: 0,
     cause: "every-claim-proved",
     place: ("", "Releasing"),
+    rule: None,
     event: "images-released",
     within: None,
 };
@@ -126,6 +130,11 @@ impl Expect {
             "{}",
             story()
         );
+        assert_eq!(verdict["rule"]["id"].as_str(), self.rule, "{}", story());
+        if self.rule.is_some() {
+            let told = |key: &str| verdict[key].as_str().is_some_and(|text| !text.is_empty());
+            assert!(told("root_cause") && told("remedy"), "{}", story());
+        }
         assert!(!self.cause.contains("timeout"), "a time-out explains nothing");
         if !self.place.0.is_empty() {
             assert_eq!(verdict["stage"], self.place.0, "{}", story());
