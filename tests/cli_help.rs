@@ -4,7 +4,7 @@ mod cli_support;
 
 use cli_support::{bootgate, run, see};
 
-const COMMANDS: [&str; 7] = ["run", "check", "doctor", "trace", "diagram", "reap", "demo"];
+const COMMANDS: [&str; 8] = ["run", "check", "doctor", "trace", "replay", "diagram", "reap", "demo"];
 
 #[test]
 fn every_command_is_known_here() {
