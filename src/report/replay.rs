@@ -99,7 +99,12 @@ impl ReplayReport {
                 None => writeln!(text, "Neither the recorded run nor its replay came to a verdict."),
             };
         } else {
-            let _ = writeln!(text, "The verdict is not the recorded one.");
+            let comes_to = if replayed.is_some() {
+                "another verdict"
+            } else {
+                "no verdict"
+            };
+            let _ = writeln!(text, "The replay comes to {comes_to}.");
             let _ = writeln!(text, "  recorded: {}", told(recorded));
             let _ = writeln!(text, "  replayed: {}", told(replayed));
         }

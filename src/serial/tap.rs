@@ -142,6 +142,8 @@ impl<L: Listener> Drain<L> {
             self.notices.tell(SerialNotice::LogFailed { error });
         }
         let notices = &mut self.notices;
+        // A silence that ends with these bytes was one, also if a busy host wakes this task late: a replay sees it, too.
+        self.watch.quiet(now, |found| notices.found(found));
         self.watch.feed(bytes, now, |found| notices.found(found));
     }
 
