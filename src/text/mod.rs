@@ -1,5 +1,6 @@
 //! Text that came from outside, and what may be done with it.
 
+mod console;
 mod escape;
 mod json;
 mod redact;
@@ -7,6 +8,7 @@ mod sanitize;
 mod scan;
 mod untrusted;
 
+pub use console::{ConsoleFilter, TERMINAL_IN_ORDER};
 pub use escape::ESCAPE_BYTES_MAX;
 pub use json::printable_json;
 pub use redact::{Redactor, RedactorStream, SECRET_BYTES_MIN};

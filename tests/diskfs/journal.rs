@@ -128,3 +128,54 @@ fn a_transaction_without_its_end_is_not_read() {
     assert_eq!(content[BLOCK_BYTES..BLOCK_BYTES + 4], [0, 4, 0, 0]);
     assert_eq!(content, cat(&recovered, "/big").unwrap());
 }
+
+/// The log is a ring: turned by any number of blocks, with its start turned likewise, it says the same.
+#[test]
+fn a_log_that_wraps_round_is_read_to_its_end() {
+    let dir = tempfile::tempdir().unwrap();
+    let new = block(dir.path(), "new", b"newer");
+    let image = ext(dir.path(), "dirty", &["-t", "ext4", "-b", "4096"]);
+    let at = blocks(&image, "/big");
+    let writes: Vec<String> = (0..5)
+        .map(|index| format!("jw -b {} {}\n", at[index], text(&new)))
+        .collect();
+    run(
+        "debugfs",
+        &["-w", "-f", "-", text(&image)],
+        &format!("jo\n{}jc\n", writes.concat()),
+    );
+    let journal = blocks(&image, "<8>");
+    let sound = std::fs::read(&image).unwrap();
+    let place = |block: u64| usize::try_from(block).unwrap() * BLOCK_BYTES;
+    let superblock = place(journal[0]);
+    assert_eq!(
+        sound[superblock + 0x14..superblock + 0x20],
+        [0, 0, 0, 1, 0, 0, 0, 1, 0, 0, 0, 1]
+    );
+    let ring = journal.len() - 1;
+    for turn in [1, ring - 4, ring - 3, ring - 2, ring - 1] {
+        let mut turned = sound.clone();
+        for index in 0..ring {
+            let (from, to) = (place(journal[1 + index]), place(journal[1 + (index + turn) % ring]));
+            turned[to..to + BLOCK_BYTES].copy_from_slice(&sound[from..from + BLOCK_BYTES]);
+        }
+        let start = u32::try_from(1 + turn).unwrap();
+        turned[superblock + 0x1c..superblock + 0x20].copy_from_slice(&start.to_be_bytes());
+        std::fs::write(&image, &turned).unwrap();
+        let content = cat(&Disk::open(&image).unwrap(), "/big").unwrap();
+        for index in 0..5 {
+            assert!(
+                content[index * BLOCK_BYTES..].starts_with(b"newer"),
+                "block {index}, turned by {turn}"
+            );
+        }
+        let copy = dir.path().join("recovered");
+        std::fs::write(&copy, &turned).unwrap();
+        run("e2fsck", &["-fy", "-E", "journal_only", text(&copy)], "");
+        assert_eq!(
+            content,
+            cat(&Disk::open(&copy).unwrap(), "/big").unwrap(),
+            "turned by {turn}"
+        );
+    }
+}
