@@ -1,14 +1,17 @@
 //! The handle through which commands are given.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use serde_json::value::RawValue;
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::broadcast::error::RecvError;
+use tokio::sync::{broadcast, mpsc, oneshot, watch};
 use tokio::time::Instant;
 
 use super::error::{QmpError, QmpLoss, printable};
+use super::event::QmpEvent;
 use super::request::{Band, Request};
 use super::session::Waiter;
 
@@ -49,6 +52,47 @@ pub(super) enum LinkState {
 pub struct Qmp {
     pub(super) calls: mpsc::Sender<Call>,
     pub(super) state: watch::Receiver<LinkState>,
+    /// Weak, so that listeners learn of the session's end from the one task that owns it.
+    pub(super) events: broadcast::WeakSender<Arc<QmpEvent>>,
+}
+
+/// Events as they come, for one who waits for some of them beside the driver.
+#[derive(Debug)]
+pub struct QmpEvents {
+    receiver: broadcast::Receiver<Arc<QmpEvent>>,
+    state: watch::Receiver<LinkState>,
+}
+
+/// Why the next event is not there.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum EventGap {
+    /// The listener was too slow. What is true now must be asked for.
+    #[error("{count} events came faster than they were taken")]
+    Missed {
+        /// How many.
+        count: u64,
+    },
+    /// The session is over.
+    #[error(transparent)]
+    Lost(#[from] QmpLoss),
+}
+
+impl QmpEvents {
+    /// The next event. May be dropped and called again.
+    pub async fn next(&mut self) -> Result<Arc<QmpEvent>, EventGap> {
+        match self.receiver.recv().await {
+            Ok(event) => Ok(event),
+            Err(RecvError::Lagged(count)) => Err(EventGap::Missed { count }),
+            Err(RecvError::Closed) => Err(EventGap::Lost(loss_of(&self.state))),
+        }
+    }
+}
+
+fn loss_of(state: &watch::Receiver<LinkState>) -> QmpLoss {
+    match &*state.borrow() {
+        LinkState::Lost(loss) => loss.clone(),
+        _ => QmpLoss::GivenUp,
+    }
 }
 
 impl Qmp {
@@ -127,10 +171,21 @@ impl Qmp {
         })
     }
 
-    fn loss(&self) -> QmpLoss {
-        match &*self.state.borrow() {
-            LinkState::Lost(loss) => loss.clone(),
-            _ => QmpLoss::GivenUp,
+    /// Listens to the events from now on, besides the receiver that [`super::attach`] gave. To be called before the
+    /// command whose events are wanted: a reply and an event have no order between them.
+    pub fn subscribe(&self) -> QmpEvents {
+        let receiver = match self.events.upgrade() {
+            Some(events) => events.subscribe(),
+            // The session is over: a channel that nobody sends on says so.
+            None => broadcast::channel(1).1,
+        };
+        QmpEvents {
+            receiver,
+            state: self.state.clone(),
         }
+    }
+
+    fn loss(&self) -> QmpLoss {
+        loss_of(&self.state)
     }
 }

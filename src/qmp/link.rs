@@ -8,12 +8,15 @@
 //! `tokio_util`'s `FramedRead` is not used: its buffer doubles as it grows, so it would hold up to 16 MiB (and 24 while
 //! it moves) for a line of 10; [`LineBuffer`] stops at the limit.
 
+use std::sync::Arc;
+
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadHalf, WriteHalf};
 use tokio::sync::mpsc::error::TrySendError;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{broadcast, mpsc, watch};
 
 use super::codec::{LineBuffer, excerpt};
 use super::error::QmpLoss;
+use super::event::QmpEvent;
 use super::handle::{Call, Caller, LinkState, Qmp};
 use super::notice::{ProtocolNote, QmpNotice};
 use super::session::{Output, Session};
@@ -23,6 +26,8 @@ use super::transcript::{Direction, Transcript};
 pub const NOTICES_MAX: usize = 1024;
 /// How many commands wait for the owner to take them from the handles; the owner takes them at once.
 const CALLS_MAX: usize = 64;
+/// How many events a listener may be behind before it misses some.
+const EVENTS_BEHIND_MAX: usize = 256;
 /// How much is read at a time, in bytes.
 const READ_BYTES_MAX: usize = 64 * 1024;
 
@@ -37,6 +42,8 @@ where
     let (calls, incoming) = mpsc::channel(CALLS_MAX);
     let (notices, driver) = mpsc::channel(NOTICES_MAX);
     let (published, state) = watch::channel(LinkState::Negotiating);
+    let events = broadcast::Sender::new(EVENTS_BEHIND_MAX);
+    let listeners = events.downgrade();
     let (reader, writer) = tokio::io::split(stream);
     let owner = Owner {
         reader,
@@ -47,9 +54,15 @@ where
         outgoing: Vec::new(),
         outlet: Outlet { notices, dropped: 0 },
         published,
+        events,
     };
     tokio::spawn(owner.run());
-    (Qmp { calls, state }, driver)
+    let qmp = Qmp {
+        calls,
+        state,
+        events: listeners,
+    };
+    (qmp, driver)
 }
 
 struct Owner<S, T> {
@@ -62,6 +75,7 @@ struct Owner<S, T> {
     outgoing: Vec<u8>,
     outlet: Outlet,
     published: watch::Sender<LinkState>,
+    events: broadcast::Sender<Arc<QmpEvent>>,
 }
 
 impl<S: AsyncRead + AsyncWrite + Send + Unpin, T: Transcript> Owner<S, T> {
@@ -164,6 +178,12 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin, T: Transcript> Owner<S, T> {
                 Output::Notice(notice) => {
                     if matches!(notice, QmpNotice::Ready { .. }) {
                         self.published.send_replace(LinkState::Ready);
+                    }
+                    if let QmpNotice::Event(event) = &notice
+                        && self.events.receiver_count() > 0
+                    {
+                        // Without a listener there is nobody to tell.
+                        let _ = self.events.send(Arc::new(event.clone()));
                     }
                     self.outlet.put(notice);
                 }

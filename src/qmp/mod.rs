@@ -19,7 +19,7 @@ mod transcript;
 pub use command::RunState;
 pub use error::{QmpError, QmpLoss};
 pub use event::QmpEvent;
-pub use handle::Qmp;
+pub use handle::{EventGap, Qmp, QmpEvents};
 pub use link::attach;
 pub use notice::{ProtocolNote, QemuVersion, QmpNotice};
 pub use request::{Band, Request};
