@@ -108,6 +108,7 @@ pub fn machine_spec(
         qmp_fd: sockets.qmp,
         serial_fd: sockets.serial,
         firmware_fd: sockets.firmware,
+        incoming: None,
         extra_args: plan.machine.extra_args.clone(),
     }
 }
@@ -124,6 +125,7 @@ fn boot_spec(plan: &Plan, boot: BootFrom, run: &RunPlace<'_>) -> BootSpec {
         },
         ImageSource::Disk { path, format } => BootSpec::DiskImage {
             overlay: run.overlay(),
+            layers: Vec::new(),
             base: absolute(path),
             base_format: *format,
             attach,
@@ -143,6 +145,7 @@ fn disk_spec(disk: &DiskPlan, run: &RunPlace<'_>) -> DiskSpec {
         format: disk.format,
         cache: disk.cache,
         target: disk.target,
+        layers: Vec::new(),
     }
 }
 

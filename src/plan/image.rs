@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use serde::{Deserialize, Serialize};
+
 use crate::units::ByteSize;
 
 /// The image under test: what is booted, how it is attached, and what its digest must be.
@@ -41,7 +43,8 @@ pub enum ImageSource {
 }
 
 /// How the machine sees the image.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Attachment {
     /// A SCSI CD-ROM.
     Cd,
@@ -69,7 +72,8 @@ impl Attachment {
 }
 
 /// The format of a disk image.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum DiskFormat {
     /// Plain bytes, sparse where the file system allows it.
     Raw,
@@ -108,7 +112,8 @@ pub struct DiskPlan {
 }
 
 /// How the host caches a disk, by QEMU's names.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum DiskCache {
     /// Host page cache, flushes honoured.
     Writeback,

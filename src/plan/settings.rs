@@ -3,6 +3,8 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use super::{DiskPlan, ImagePlan, LoginPlan, Pattern, SecretSource, StagePlan};
 use crate::units::ByteSize;
 
@@ -80,9 +82,11 @@ pub struct MachinePlan {
 }
 
 /// The architecture of the machine.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Arch {
     /// 64-bit x86 (machine `q35`).
+    #[serde(rename = "x86_64")]
     X86_64,
 }
 
@@ -146,7 +150,8 @@ impl Accelerator {
 }
 
 /// What the guest may reach over its network card.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Network {
     /// Nothing but bootgate's own loopback forward (`restrict=on`).
     Isolated,

@@ -5,6 +5,8 @@
 use std::collections::BTreeSet;
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
+
 /// The oldest QEMU that bootgate works with.
 pub const OLDEST: Version = Version {
     major: 7,
@@ -30,7 +32,8 @@ impl fmt::Display for Version {
 }
 
 /// What runs the guest's instructions, once it is decided.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Accel {
     /// The kernel's virtual machine.
     Kvm,

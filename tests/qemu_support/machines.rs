@@ -18,6 +18,7 @@ pub(crate) fn disk(dir: &Path, name: &str, format: DiskFormat, cache: DiskCache,
         format,
         cache,
         target,
+        layers: Vec::new(),
     }
 }
 
@@ -63,6 +64,7 @@ pub(crate) fn usual(dir: &Path, features: &Features) -> MachineSpec {
         qmp_fd: 0,
         serial_fd: 1,
         firmware_fd: Some(2),
+        incoming: None,
         extra_args: Vec::new(),
     }
 }
@@ -73,6 +75,7 @@ pub(crate) fn cases(dir: &Path, features: &Features) -> Vec<(&'static str, Machi
     let usual = || usual(dir, features);
     let image = |attach| BootSpec::DiskImage {
         overlay: dir.join("image.qcow2"),
+        layers: Vec::new(),
         base: dir.join("base.raw"),
         base_format: DiskFormat::Raw,
         attach,

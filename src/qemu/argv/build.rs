@@ -48,7 +48,8 @@ impl Arguments {
 
 /// QEMU's arguments for the machine, without the binary's own name.
 ///
-/// The machine starts stopped (`-S`): whoever started it sends `cont` once QMP and the console are attached.
+/// The machine starts stopped (`-S`): whoever started it sends `cont` once QMP and the console are attached. One that goes
+/// on from a saved state waits for `migrate-incoming` as well.
 pub fn build(spec: &MachineSpec) -> Result<Vec<String>, ArgvError> {
     let mut arguments = Arguments::default();
     process(&mut arguments, spec)?;
@@ -92,8 +93,9 @@ fn process(arguments: &mut Arguments, spec: &MachineSpec) -> Result<(), ArgvErro
 
 /// Board, CPU, memory and firmware, and what happens when the guest stops.
 fn machine(arguments: &mut Arguments, spec: &MachineSpec) -> Result<(), ArgvError> {
-    let mut machine = match spec.arch {
-        Arch::X86_64 => "q35".to_owned(),
+    let mut machine = match (&spec.incoming, spec.arch) {
+        (Some(incoming), _) => escaped(&incoming.machine_type),
+        (None, Arch::X86_64) => "q35".to_owned(),
     };
     match &spec.firmware {
         FirmwareSpec::Bios => {}
@@ -120,6 +122,9 @@ fn machine(arguments: &mut Arguments, spec: &MachineSpec) -> Result<(), ArgvErro
     arguments.option("-boot", "menu=off,strict=on");
     arguments.option("-action", "reboot=reset,shutdown=pause,panic=pause,watchdog=pause");
     arguments.flag("-S");
+    if spec.incoming.is_some() {
+        arguments.option("-incoming", "defer");
+    }
     Ok(())
 }
 

@@ -9,5 +9,5 @@ mod storage;
 
 pub use build::{ArgvError, build};
 pub use quote::shell_quoted;
-pub use spec::{BootSpec, DiskSpec, FirmwareSpec, FlashSpec, MachineSpec};
+pub use spec::{BootSpec, DiskSpec, FirmwareSpec, FlashSpec, Incoming, LayerSpec, MachineSpec};
 pub use storage::{IMAGE_NODE, disk_node};

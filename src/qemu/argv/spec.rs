@@ -47,8 +47,27 @@ pub struct MachineSpec {
     /// Inherited socket of the firmware's debug console. SeaBIOS tells it what it otherwise only shows on the screen, up
     /// to `No bootable device.`; OVMF uses it in debug builds. QEMU stands still while nobody reads it.
     pub firmware_fd: Option<RawFd>,
+    /// Set if the machine is not booted but goes on from a saved state.
+    pub incoming: Option<Incoming>,
     /// Arguments appended as they are.
     pub extra_args: Vec<String>,
+}
+
+/// A machine that takes its memory and the state of its devices from a stream. It waits for QMP `migrate-incoming`, and
+/// is paused when the stream has been read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Incoming {
+    /// The machine type by its versioned name, like `pc-q35-7.2`: the plain name means another machine in each version.
+    pub machine_type: String,
+}
+
+/// A file below a disk's own file: read where that one has nothing, and never written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LayerSpec {
+    /// The file.
+    pub path: PathBuf,
+    /// Its format.
+    pub format: DiskFormat,
 }
 
 /// The firmware and its files.
@@ -92,6 +111,8 @@ pub enum BootSpec {
     DiskImage {
         /// The overlay, a qcow2 file of this run.
         overlay: PathBuf,
+        /// The frozen layers between the overlay and the image, the nearest to the overlay first.
+        layers: Vec<LayerSpec>,
         /// The image.
         base: PathBuf,
         /// The image's format.
@@ -125,4 +146,6 @@ pub struct DiskSpec {
     pub cache: DiskCache,
     /// True for the disk that [`BootSpec::TargetDisk`] boots.
     pub target: bool,
+    /// The frozen layers below the file, the nearest first. With any, the file is an overlay in qcow2 format.
+    pub layers: Vec<LayerSpec>,
 }

@@ -5,7 +5,7 @@ use std::path::Path;
 use serde_json::{Value, json};
 
 use super::build::{Arguments, ArgvError};
-use super::spec::{BootSpec, DiskSpec, FirmwareSpec, FlashSpec};
+use super::spec::{BootSpec, DiskSpec, FirmwareSpec, FlashSpec, LayerSpec};
 use crate::plan::{Attachment, DiskCache, DiskFormat};
 
 /// The node name and device id of the image under test.
@@ -57,6 +57,24 @@ fn writable_json(node: &str, path: &Path, format: DiskFormat, cache: DiskCache) 
     Ok(json)
 }
 
+/// What a file is laid over: layer upon layer, down to `bottom`. Every layer is named here, so that no file decides by
+/// its own header which other file is opened. They have no node names: a disk's name leaves no room for a longer one.
+fn backing_json(layers: &[LayerSpec], bottom: Value) -> Result<Value, ArgvError> {
+    let mut json = bottom;
+    for layer in layers.iter().rev() {
+        let mut above = json!({
+            "driver": layer.format.as_str(),
+            "read-only": true,
+            "file": { "driver": "file", "read-only": true, "filename": ArgvError::utf8(&layer.path)? },
+        });
+        if layer.format == DiskFormat::Qcow2 {
+            above["backing"] = json;
+        }
+        json = above;
+    }
+    Ok(json)
+}
+
 /// The flash devices of a UEFI machine. The machine's `pflash0` and `pflash1` name their nodes.
 pub(super) fn firmware(arguments: &mut Arguments, firmware: &FirmwareSpec) -> Result<(), ArgvError> {
     let FirmwareSpec::Uefi { flash0, flash1, .. } = firmware else {
@@ -91,12 +109,13 @@ pub(super) fn boot(arguments: &mut Arguments, boot: &BootSpec) -> Result<(), Arg
         }
         BootSpec::DiskImage {
             overlay,
+            layers,
             base,
             base_format,
             attach,
         } => {
             let mut json = writable_json(IMAGE_NODE, overlay, DiskFormat::Qcow2, DiskCache::Unsafe)?;
-            json["backing"] = read_only_json("image-base", base, *base_format)?;
+            json["backing"] = backing_json(layers, read_only_json("image-base", base, *base_format)?)?;
             arguments.option("-blockdev", json.to_string());
             image_device(arguments, *attach, false);
         }
@@ -138,7 +157,10 @@ fn image_device(arguments: &mut Arguments, attach: Attachment, optical: bool) {
 /// not look as if it did because the disk beside it does.
 pub(super) fn disk(arguments: &mut Arguments, disk: &DiskSpec, booted: bool) -> Result<(), ArgvError> {
     let node = disk_node(&disk.name);
-    let json = writable_json(&node, &disk.path, disk.format, disk.cache)?;
+    let mut json = writable_json(&node, &disk.path, disk.format, disk.cache)?;
+    if !disk.layers.is_empty() {
+        json["backing"] = backing_json(&disk.layers, Value::Null)?;
+    }
     arguments.option("-blockdev", json.to_string());
     let boot_index = if booted { ",bootindex=0" } else { "" };
     arguments.option(

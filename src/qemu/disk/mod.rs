@@ -8,6 +8,6 @@ mod space;
 
 pub use boot_sector::has_boot_code;
 pub use create::{DiskError, create, create_overlay, qemu_img_for, remove};
-pub use digest::{Digest, Progress, digest};
+pub use digest::{Digest, NotADigest, Progress, digest};
 pub use lock::is_released;
 pub use space::{allocated_bytes, free_bytes};
