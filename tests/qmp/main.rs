@@ -6,6 +6,7 @@ mod faults;
 mod fixture;
 mod guest;
 mod limits;
+mod listeners;
 mod negotiation;
 mod real;
 mod replay;

@@ -103,6 +103,10 @@ pub(crate) const SIDEWAYS: &[(&str, &str)] = &[
     // A process is found again by what the system says of it.
     ("evidence", "procfs"),
     ("qemu", "procfs"),
+    // A checkpoint is taken of a QEMU over its monitor, on its disks, and written whole or not at all.
+    ("checkpoint", "qmp"),
+    ("checkpoint", "qemu"),
+    ("checkpoint", "evidence"),
     // A report is of what the driver found; the driver knows nothing of reports.
     ("report", "driver"),
     // The program is one call of its command line.

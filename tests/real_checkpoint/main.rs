@@ -1,0 +1,11 @@
+//! A machine is saved, ended, and goes on from its checkpoint: on each QEMU, with each kind of disk and firmware.
+
+#[path = "../support/guest.rs"]
+mod guest;
+#[path = "../support/qemu10.rs"]
+mod qemu10;
+mod saved;
+#[path = "../support/tiny.rs"]
+mod tiny;
+
+mod restore;
