@@ -22,7 +22,7 @@ use crate::report::{Hold, ResultInputs, hold_block, junit, result_json, verdict_
 use crate::text::printable_json;
 use crate::units::MIB;
 
-use super::failure::{FailureArgs, HOLD_IN_CI, Surroundings};
+use super::failure::{Decided, FailureArgs, HOLD_IN_CI, Surroundings};
 use super::print::{Printer, Watcher};
 use super::{args, background, gate, reap, rules, say};
 
@@ -117,17 +117,8 @@ pub(super) fn run_plan(mut plan: Plan, text: &str, runs: &Path, how: &How) -> Ex
             return ExitCode::from(Verdict::EXIT_USAGE);
         }
     };
-    if decided.background && !how.failure.is_background() {
-        return background::follow();
-    }
-    if let Some(error) = how
-        .failure
-        .is_background()
-        .then(background::begin)
-        .and_then(Result::err)
-    {
-        say::tell(format_args!("error: {error}"));
-        return ExitCode::from(Verdict::EXIT_INTERNAL);
+    if let Some(code) = to_background(&decided, &how.failure) {
+        return code;
     }
     if let Some(note) = decided.note {
         say::tell(format_args!("note: {note}"));
@@ -168,6 +159,16 @@ pub(super) fn run_plan(mut plan: Plan, text: &str, runs: &Path, how: &How) -> Ex
     // Nothing of a finished run is worth waiting for.
     runtime.shutdown_timeout(Duration::from_millis(100));
     ExitCode::from(code)
+}
+
+/// A hold in the background: gives the exit code in the process that only waits for it, or if this can't be the one that holds.
+fn to_background(decided: &Decided, failure: &FailureArgs) -> Option<ExitCode> {
+    if !failure.is_background() {
+        return decided.background.then(background::follow);
+    }
+    let error = background::begin().err()?;
+    say::tell(format_args!("error: {error}"));
+    Some(ExitCode::from(Verdict::EXIT_INTERNAL))
 }
 
 /// Starts the runtime and catches signals before the run has a directory, so that none is left without a verdict.
