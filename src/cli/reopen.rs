@@ -33,9 +33,9 @@ const PROBLEM_CHARS_MAX: usize = 2000;
 /// Where a bundle is unpacked in the directory of its machine.
 const UNPACKED: &str = "bundle";
 
-/// Open a failed machine again from its bundle: paused at the failure, with its screen, console, memory and disks.
+/// Open a failed machine again from its bundle, paused at the failure.
 ///
-/// Nothing of the bundle is believed: each file is compared with its digest, and nothing is written outside a new
+/// It has its screen, console, memory and disks, as they were. /// Nothing of the bundle is believed: each file is compared with its digest, and nothing is written outside a new
 /// directory below --runs. Without a verb the machine is kept for `bootgate inspect`; with one, the verb is carried out and
 /// the machine ended.
 #[derive(Debug, Args)]
