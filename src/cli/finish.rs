@@ -1,10 +1,9 @@
 //! The files that a run ends with: result, JUnit, manifest, and the bundle of a failed one.
 
-use std::path::Path;
+use std::path::PathBuf;
 
 use serde_json::{Value, json};
 
-use crate::bundle::Bundle;
 use crate::driver::{Outcome, StopSignals};
 use crate::evidence::{
     Declared, HASH_BYTES_MAX, KEPT_GATE, RECORDING, RunDir, RunRecord, write_atomically, write_manifest,
@@ -21,12 +20,43 @@ use super::print::Printer;
 /// A cancelled run must be gone within 5 s: only small files are hashed for its manifest.
 const CANCELLED_HASH_BYTES_MAX: u64 = 16 * MIB;
 
+/// What becomes of a failed run's machine beside its evidence.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Kept {
+    /// Nothing.
+    Nothing,
+    /// It goes into this bundle.
+    Bundle(PathBuf),
+    /// It was to go into a bundle, and could not.
+    NoBundle(String),
+}
+
+impl Kept {
+    /// What is to become of it.
+    pub(super) fn of(plan: &Plan, run: &RunDir, outcome: &Outcome) -> Self {
+        let failed = !matches!(outcome.verdict.class, Class::Passed | Class::Cancelled);
+        if plan.on_failure == Some(FailurePolicy::Bundle) && failed && outcome.host.is_some() {
+            Self::Bundle(bundle::beside(run.path()))
+        } else {
+            Self::Nothing
+        }
+    }
+
+    fn to_json(&self) -> Value {
+        match self {
+            Self::Nothing => Value::Null,
+            Self::Bundle(path) => json!({ "path": path }),
+            Self::NoBundle(why) => json!({ "missing": why }),
+        }
+    }
+}
+
 /// Writes result, JUnit and manifest, in this order: a run with a manifest is whole. Gives the result.
 pub(super) fn write(
     plan: &Plan,
     run: &RunDir,
     outcome: &Outcome,
-    image_sha256: Option<String>,
+    (image_sha256, kept): (Option<String>, &Kept),
     printer: &Printer,
 ) -> Value {
     discard_disks(plan, run, outcome);
@@ -36,7 +66,8 @@ pub(super) fn write(
         outcome,
         image_sha256,
     };
-    let result = result_json(&inputs);
+    let mut result = result_json(&inputs);
+    result["bundle"] = kept.to_json();
     let mut problems = Vec::new();
     if let Err(error) = run.write_result(&result) {
         problems.push(error.to_string());
@@ -64,38 +95,20 @@ pub(super) fn write(
     result
 }
 
-/// Packs the bundle of a run that failed, where that is what becomes of it. Gives what is to be told; the result tells a
-/// program the same.
-pub(super) async fn pack(
-    plan: &Plan,
-    run: &RunDir,
-    outcome: &Outcome,
-    result: &mut Value,
-    signals: &mut StopSignals,
-) -> String {
-    let failed = !matches!(outcome.verdict.class, Class::Passed | Class::Cancelled);
-    if plan.on_failure != Some(FailurePolicy::Bundle) || !failed || outcome.host.is_none() {
-        return String::new();
-    }
+/// Packs the bundle of a run that failed, if there is to be one. Gives what is to be told of it; an error is why there is
+/// none.
+pub(super) async fn pack(run: &RunDir, kept: &Kept, signals: &mut StopSignals) -> Result<String, String> {
+    let Kept::Bundle(_) = kept else {
+        return Ok(String::new());
+    };
     let packed = bundle::of_failed(run.path(), signals).await;
-    let (told, said) = told_of(run.path(), packed);
-    result["bundle"] = told;
-    // The manifest lists the result as it was packed, so this is a file beside the others.
-    let _ = run.write_json("bundle.json", &result["bundle"]);
-    said
-}
-
-fn told_of(run: &Path, packed: Result<Bundle, crate::bundle::PackError>) -> (Value, String) {
-    match packed {
-        Ok(packed) => {
-            let said = RunRecord::read(run).map(|record| bundle::bundle_block(&packed, &record));
-            (bundle::bundle_json(&packed), said.unwrap_or_default())
-        }
-        Err(error) => {
-            let said = format!("Bundle:   none: {error}\n          the evidence and the verdict stand\n");
-            (json!({ "missing": error.to_string() }), said)
-        }
+    let packed = packed.map_err(|error| error.to_string())?;
+    // The manifest lists the files as they were packed, so size and digest lie in a file beside them.
+    if let Err(error) = run.write_json("bundle.json", &bundle::bundle_json(&packed)) {
+        tracing::warn!(%error, "the bundle's digest is not kept");
     }
+    let record = RunRecord::read(run.path()).map_err(|error| error.to_string())?;
+    Ok(bundle::bundle_block(&packed, &record))
 }
 
 /// Disks are the largest part of a run and are kept only where the gate asks for it.

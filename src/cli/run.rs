@@ -23,6 +23,7 @@ use crate::report::{Hold, hold_block, verdict_block};
 use crate::text::printable_json;
 
 use super::failure::{Decided, FailureArgs, HOLD_IN_CI, Surroundings};
+use super::finish::Kept;
 use super::print::{Printer, Watcher};
 use super::{args, background, finish, gate, reap, rules, say};
 
@@ -199,13 +200,12 @@ impl Made {
             Ok((outcome, was_held)) => {
                 let cancelled = outcome.verdict.class == Class::Cancelled;
                 let digest = digest.finish(cancelled, signals).await;
-                let mut result = finish::write(&self.plan, &self.run, &outcome, digest, &printer);
-                let bundle = finish::pack(&self.plan, &self.run, &outcome, &mut result, signals).await;
+                let (result, told) = self.finish(&outcome, digest, &printer, signals).await;
                 // Whoever was told of the hold knows the verdict.
                 let answer = if was_held {
                     HOLD_ENDED.to_owned()
                 } else {
-                    self.answer(&outcome, &result) + if self.json { "" } else { &bundle }
+                    self.answer(&outcome, &result) + if self.json { "" } else { &told }
                 };
                 (outcome.verdict.exit_code(), answer, cancelled)
             }
@@ -259,6 +259,27 @@ impl Made {
         Ok((outcome, was_held))
     }
 
+    /// Writes what the run ends with. Gives the result, and what is to be told of the bundle.
+    async fn finish(
+        &self,
+        outcome: &Outcome,
+        digest: Option<String>,
+        printer: &Printer,
+        signals: &mut StopSignals,
+    ) -> (Value, String) {
+        let (plan, run) = (&self.plan, &self.run);
+        let kept = Kept::of(plan, run, outcome);
+        let result = finish::write(plan, run, outcome, (digest.clone(), &kept), printer);
+        match finish::pack(run, &kept, signals).await {
+            Ok(told) => (result, told),
+            Err(why) => {
+                let told = format!("Bundle:   none: {why}\n          the evidence and the verdict stand\n");
+                let kept = Kept::NoBundle(why);
+                (finish::write(plan, run, outcome, (digest, &kept), printer), told)
+            }
+        }
+    }
+
     /// What is told in the end.
     fn answer(&self, outcome: &Outcome, result: &Value) -> String {
         if self.json {
@@ -270,7 +291,7 @@ impl Made {
 
     /// The verdict is told, and written, while the machine is held: the hold may last for hours, or end by a kill.
     fn held(&self, outcome: &Outcome, expires: Timestamp, printer: &Printer) {
-        let result = finish::write(&self.plan, &self.run, outcome, None, printer);
+        let result = finish::write(&self.plan, &self.run, outcome, (None, &Kept::Nothing), printer);
         printer.text(self.answer(outcome, &result));
         let hold = Hold {
             run: self.run.path(),

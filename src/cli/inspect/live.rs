@@ -6,6 +6,7 @@ use std::io::{Write as _, stdout};
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
@@ -13,6 +14,7 @@ use crate::cli::say;
 use crate::control::{GuestAccess, HoldStatus, Request, TypeInto};
 use crate::evidence::RunRecord;
 use crate::machine::Verdict;
+use crate::procfs::{ProcessGrip, ProcessIdentity};
 use crate::text::{json_text, lines, printable_json, terminal_line};
 use crate::units::ByteSize;
 
@@ -22,6 +24,8 @@ use super::{attach, disk, show};
 
 /// The exit code if the machine did not do what it was asked.
 const EXIT_REFUSED: u8 = 4;
+/// How long a holder may take to end its machine by the ladder, and itself.
+const ENDS_WITHIN: Duration = Duration::from_secs(20);
 const LINE_CHARS_MAX: usize = 512;
 
 /// What a verb came to: what is printed, and what to do next.
@@ -64,6 +68,18 @@ pub(in crate::cli) fn perform(record: &RunRecord, verb: Verb, as_json: bool) -> 
             code
         }
         Err(error) => run.refuse(&error),
+    }
+}
+
+/// True once a holder has ended. One that is this very process ends when it has said so.
+fn is_gone(holder: ProcessIdentity, within: Duration) -> bool {
+    if holder.pid == std::process::id() {
+        return true;
+    }
+    match ProcessGrip::take(holder) {
+        Ok(Some(grip)) => grip.wait_until_gone(within).unwrap_or(false),
+        Ok(None) => true,
+        Err(_) => false,
     }
 }
 
@@ -238,10 +254,17 @@ impl Target<'_> {
     }
 
     fn quit(&self) -> Result<Done, ClientError> {
+        let holder = self.record.hold().map(|hold| hold.holder);
         self.ask(&Request::Quit)?;
+        let gone = holder.is_none_or(|holder| is_gone(holder, ENDS_WITHIN));
+        let said = if gone {
+            "The machine is gone; its evidence stays."
+        } else {
+            "The machine is being ended, which takes its time; `bootgate ps` tells when it is gone."
+        };
         Ok(Done {
-            said: "The machine is being ended; its evidence stays.\n".to_owned(),
-            json: json!({ "ended": true }),
+            said: format!("{said}\n"),
+            json: json!({ "ended": gone }),
             next: "show",
         })
     }

@@ -1,0 +1,181 @@
+//! A gate that fails in CI leaves one file, and that file alone is the machine again elsewhere: on every QEMU of this host.
+
+#[path = "support/follow.rs"]
+mod follow;
+#[path = "support/gate.rs"]
+mod gate;
+#[path = "support/keep.rs"]
+mod keep;
+#[path = "support/qemu10.rs"]
+mod qemu10;
+#[path = "support/replay.rs"]
+mod replay;
+#[path = "support/run.rs"]
+mod run;
+#[path = "support/tiny.rs"]
+mod tiny;
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use std::time::{Duration, Instant};
+
+use gate::{Boots, GateFile};
+use qemu10::{Unpacked, qemu10};
+use run::{Run, start_with};
+use serde_json::Value;
+
+/// What the issue of a bundle promises for a guest of 2 GiB.
+const WRITTEN_WITHIN: Duration = Duration::from_secs(10);
+const SIZE_BYTES_MAX: u64 = 300 * 1024 * 1024;
+/// From `resume` to the answer of SSH.
+const ANSWERS_WITHIN: Duration = Duration::from_secs(5);
+/// Writes to the disk, and fails.
+const INSTALLER: &str = "set -e; mkfs.ext4 -q /dev/vda; mkdir /tmp/t; mount -t ext4 /dev/vda /tmp/t; echo halfway > /tmp/t/state; sync; echo 1 > /tmp/state; exit 1";
+
+/// A gate that fails under CI.
+fn failing(qemu: Option<&Unpacked>) -> Run {
+    let mut gate = GateFile::new(Boots::Kernel);
+    gate.put("gate", "bundled".into());
+    gate.truncate(2);
+    gate.set("machine.memory", "'2GiB'");
+    gate.set("timeout-scale", "4.0");
+    gate.put("stage.1.command", INSTALLER.into());
+    gate.set("stage.1.pass", "['never printed']");
+    gate.set("on-failure", "'hold'");
+    if let Some(qemu) = qemu {
+        gate.put("machine.qemu", qemu.binary.as_str().into());
+        gate.put("machine.qemu-data", qemu.data.clone().into());
+    }
+    start_with(&gate, &[], &[("CI", "true")]).end()
+}
+
+/// A bundle in a folder of its own, far from the run.
+struct Elsewhere {
+    folder: tempfile::TempDir,
+    bundle: PathBuf,
+    qemu: Vec<String>,
+}
+
+impl Elsewhere {
+    fn bootgate(&self, words: &[&str]) -> Output {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_bootgate"));
+        command.args(words).current_dir(self.folder.path()).env_remove("CI");
+        command.env("GUEST_PASSWORD", "tiny-live");
+        command.output().unwrap()
+    }
+
+    #[track_caller]
+    fn says(&self, words: &[&str]) -> String {
+        let output = self.bootgate(words);
+        let errors = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(output.status.success(), "{words:?}: {errors}");
+        String::from_utf8(output.stdout).unwrap()
+    }
+
+    fn reopen<'a>(&'a self, more: &[&'a str]) -> Vec<&'a str> {
+        let mut words = vec!["reopen", self.bundle.to_str().unwrap()];
+        words.extend(self.qemu.iter().map(String::as_str));
+        words.extend(more);
+        words
+    }
+}
+
+fn lines(text: &str) -> Vec<&str> {
+    text.lines()
+        .map(str::trim_end)
+        .filter(|line| !line.is_empty())
+        .collect()
+}
+
+/// Width, height and pixels of a PNG.
+fn pixels(png: &Path) -> (u32, u32, Vec<u8>) {
+    let decoder = png::Decoder::new(std::io::BufReader::new(std::fs::File::open(png).unwrap()));
+    let mut reader = decoder.read_info().unwrap();
+    let mut pixels = vec![0; reader.output_buffer_size().unwrap()];
+    let info = reader.next_frame(&mut pixels).unwrap();
+    (info.width, info.height, pixels)
+}
+
+fn assert_reopens_elsewhere(qemu: Option<&Unpacked>) {
+    let run = failing(qemu);
+    let verdict = &run.result["verdict"];
+    assert_eq!(
+        (verdict["class"].as_str(), run.exit_code),
+        (Some("failed"), 1),
+        "{verdict}"
+    );
+    assert!(
+        run.stderr.contains("under CI=true a failed machine becomes a bundle"),
+        "{}",
+        run.stderr
+    );
+    let bundle = PathBuf::from(run.result["bundle"]["path"].as_str().unwrap());
+    let metadata = std::fs::metadata(&bundle).unwrap();
+    let written = metadata.modified().unwrap().duration_since(run.verdict_at()).unwrap();
+    println!(
+        "{{\"bundle_after_failure_ms\": {}, \"bundle_bytes\": {}}}",
+        written.as_millis(),
+        metadata.len()
+    );
+    assert!(written <= WRITTEN_WITHIN, "{written:?}");
+    assert!(metadata.len() <= SIZE_BYTES_MAX, "{}", metadata.len());
+
+    let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+    let elsewhere = Elsewhere {
+        bundle: folder.path().join("failed.tar.zst"),
+        folder,
+        qemu: qemu.map_or_else(Vec::new, |qemu| {
+            let data = qemu.data.iter().flat_map(|dir| ["--qemu-data".to_owned(), dir.clone()]);
+            ["--qemu".to_owned(), qemu.binary.clone()]
+                .into_iter()
+                .chain(data)
+                .collect()
+        }),
+    };
+    std::fs::rename(bundle, &elsewhere.bundle).unwrap();
+    let registers = String::from_utf8(run.read_file("registers-1.txt")).unwrap();
+    let screen = elsewhere.folder.path().join("screen.png");
+    std::fs::write(&screen, run.read_file("screen-1.png")).unwrap();
+    drop(run);
+
+    let again = elsewhere.says(&elsewhere.reopen(&["registers"]));
+    assert_eq!(lines(&again), lines(&registers), "the guest is another");
+    let files = elsewhere.says(&elsewhere.reopen(&["disk", "cat", "/state"]));
+    assert_eq!(files, "halfway\n");
+
+    let opened = elsewhere.says(&elsewhere.reopen(&["--hold", "10m", "--password-env", "GUEST_PASSWORD", "--json"]));
+    let opened: Value = serde_json::from_str(&opened).unwrap();
+    assert_eq!(opened["guest"], "paused");
+    let inspect = |words: &[&str]| {
+        let mut all = vec!["inspect", "last"];
+        all.extend(words);
+        elsewhere.says(&all)
+    };
+    assert!(inspect(&[]).contains("command-failed"), "the evidence came along");
+    let picture: Value = serde_json::from_str(&inspect(&["screenshot", "--json"])).unwrap();
+    let (width, height, now) = pixels(Path::new(picture["path"].as_str().unwrap()));
+    let (width_then, height_then, then) = pixels(&screen);
+    assert_eq!((width, height), (width_then, height_then));
+    let other = now.iter().zip(&then).filter(|(now, then)| now != then).count();
+    // A text cursor that blinks is one cell of the screen.
+    assert!(other * 500 < then.len(), "{other} of {} bytes differ", then.len());
+    inspect(&["resume"]);
+    let resumed = Instant::now();
+    assert_eq!(inspect(&["ssh", "--", "cat /tmp/state"]), "1\n");
+    assert!(resumed.elapsed() <= ANSWERS_WITHIN, "{:?}", resumed.elapsed());
+    inspect(&["quit"]);
+    assert_eq!(elsewhere.says(&["ps"]), "nothing runs and nothing is held\n");
+}
+
+#[test]
+fn a_failed_machine_is_opened_again_elsewhere() {
+    assert_reopens_elsewhere(None);
+}
+
+#[test]
+fn the_same_on_qemu10() {
+    let Some(qemu) = qemu10() else {
+        return;
+    };
+    assert_reopens_elsewhere(Some(&qemu));
+}
