@@ -17,6 +17,9 @@ pub(in crate::cli) enum Verb {
     /// Stop the guest again.
     Pause,
     /// Attach to the serial console; Ctrl-] detaches.
+    ///
+    /// In a script, with pipes instead of a terminal, bytes pass as they are. It goes on after the end of standard input,
+    /// until the console ends or nobody reads its output: `echo root | bootgate inspect last console | grep -m1 Password`.
     Console,
     /// Log in to the guest, or run one command in it with the gate's own login.
     Ssh {
