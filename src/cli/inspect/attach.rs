@@ -55,7 +55,7 @@ pub(super) fn console(record: &RunRecord) -> Result<u8, ClientError> {
         ));
     }
     let seen = reader.buffer().to_vec();
-    match join(reader.into_inner(), &seen).map_err(broken)? {
+    match join(reader.into_inner(), &seen).map_err(|error| broken(&error))? {
         End::Detached => say::tell(format_args!(
             "detached; next: bootgate inspect {id} console, pause or quit"
         )),
@@ -69,7 +69,7 @@ pub(super) fn console(record: &RunRecord) -> Result<u8, ClientError> {
     Ok(0)
 }
 
-fn broken(error: io::Error) -> ClientError {
+fn broken(error: &io::Error) -> ClientError {
     ClientError::Refused(Refusal {
         problem: format!("the console can't be joined with this terminal or these pipes: {error}"),
         help: "look at where standard input and standard output go; the machine is as it was".to_owned(),
