@@ -2,6 +2,7 @@
 // These macros panic when the reader has gone away; `cli::say` and `cli::print` do not.
 #![warn(clippy::print_stdout, clippy::print_stderr)]
 
+pub mod bundle;
 pub mod checkpoint;
 pub mod cli;
 pub mod control;

@@ -171,17 +171,16 @@ impl Reader<'_> {
         let host = || SaveError::host("read", path);
         let size_bytes = path.metadata().map_err(host())?.len();
         let known = self.survey.known.iter().find(|known| known.path == path);
-        let sha256 = match known {
-            Some(known) => known.sha256,
-            None => {
-                let mut done = 0;
-                digest(path, |now| {
-                    let more = now.done_bytes - done;
-                    done = now.done_bytes;
-                    self.step(more)
-                })
-                .map_err(host())?
-            }
+        let sha256 = if let Some(known) = known {
+            known.sha256
+        } else {
+            let mut done = 0;
+            digest(path, |now| {
+                let more = now.done_bytes - done;
+                done = now.done_bytes;
+                self.step(more)
+            })
+            .map_err(host())?
         };
         Ok(BaseImage {
             path: path.to_owned(),

@@ -1,17 +1,12 @@
 //! The stream of a guest's memory and devices as a compressed file. Blocks.
 
-use std::fs::{File, OpenOptions};
-use std::io::{self, Read, Write};
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::io::{self, Read, Write as _};
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use sha2::{Digest as _, Sha256};
+use crate::qemu::disk::Digest;
 
-use crate::qemu::disk::{Digest, free_bytes};
-use crate::units::MIB;
-
+use super::bounded::{BoundedFile, Room, encoder};
 use super::cancel::Cancel;
 
 /// The file of the memory in a checkpoint.
@@ -19,22 +14,7 @@ pub const MEMORY_FILE: &str = "ram.zst";
 /// Its name as long as it is not whole.
 pub const MEMORY_PARTIAL: &str = "ram.zst.partial";
 
-/// zstd's quickest ordinary level: a guest's memory is 2 to 3 times smaller by it, and QEMU is the slower part.
-const LEVEL: i32 = 1;
-/// More threads than this wait for QEMU.
-const THREADS_MAX: u32 = 4;
 const CHUNK_BYTES: usize = 1024 * 1024;
-/// How often the free space is looked at, in bytes written.
-const CHECK_SPACE_EVERY_BYTES: u64 = 4 * MIB;
-
-/// What the file may take.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Room {
-    /// The most bytes that it may have.
-    pub(super) budget_bytes: u64,
-    /// What must stay free on its file system.
-    pub(super) reserve_bytes: u64,
-}
 
 /// Why the stream was not stored.
 #[derive(Debug)]
@@ -64,7 +44,7 @@ pub(super) struct Counters {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Stored {
     pub(super) stream_bytes: u64,
-    pub(super) stored_bytes: u64,
+    pub(super) file_bytes: u64,
     pub(super) sha256: Digest,
 }
 
@@ -73,22 +53,13 @@ pub(super) fn store(
     mut stream: impl Read,
     path: &Path,
     room: Room,
-    counters: &Arc<Counters>,
+    counters: &Counters,
     cancel: &Cancel,
     tell: impl Fn(),
 ) -> Result<Stored, StoreError> {
-    let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
-    let output = Output {
-        file: file.map_err(StoreError::Write)?,
-        hasher: Sha256::new(),
-        room,
-        directory: path.parent().unwrap_or(Path::new(".")),
-        counters: counters.clone(),
-        checked_bytes: 0,
-    };
-    let mut encoder = zstd::Encoder::new(output, LEVEL).map_err(StoreError::Write)?;
-    encoder.multithread(threads()).map_err(StoreError::Write)?;
-    encoder.include_checksum(true).map_err(StoreError::Write)?;
+    let output = BoundedFile::create(path, room).map_err(StoreError::Write)?;
+    let written = output.counter();
+    let mut encoder = encoder(output).map_err(StoreError::Write)?;
     let mut chunk = vec![0; CHUNK_BYTES];
     loop {
         if cancel.is_cancelled() {
@@ -102,19 +73,17 @@ pub(super) fn store(
         };
         encoder.write_all(&chunk[..count]).map_err(of_writing)?;
         counters.stream_bytes.fetch_add(count as u64, Ordering::Relaxed);
+        counters
+            .stored_bytes
+            .store(written.load(Ordering::Relaxed), Ordering::Relaxed);
         tell();
     }
-    let output = encoder.finish().map_err(of_writing)?;
+    let (file_bytes, sha256) = encoder.finish().map_err(of_writing)?.finish();
     Ok(Stored {
         stream_bytes: counters.stream_bytes.load(Ordering::Relaxed),
-        stored_bytes: counters.stored_bytes.load(Ordering::Relaxed),
-        sha256: output.hasher.into(),
+        file_bytes,
+        sha256,
     })
-}
-
-fn threads() -> u32 {
-    let there = std::thread::available_parallelism().map_or(1, |count| u32::try_from(count.get()).unwrap_or(1));
-    there.min(THREADS_MAX)
 }
 
 fn of_writing(error: io::Error) -> StoreError {
@@ -125,37 +94,58 @@ fn of_writing(error: io::Error) -> StoreError {
     }
 }
 
-/// The file, which never takes the last room on the disk: a verdict must still be written.
-struct Output<'a> {
-    file: File,
-    hasher: Sha256,
-    room: Room,
-    directory: &'a Path,
-    counters: Arc<Counters>,
-    /// Where the free space was looked at last.
-    checked_bytes: u64,
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-impl Write for Output<'_> {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let stored = self.counters.stored_bytes.load(Ordering::Relaxed);
-        let after = stored + bytes.len() as u64;
-        if after > self.room.budget_bytes {
-            return Err(io::ErrorKind::FileTooLarge.into());
-        }
-        if stored == 0 || after - self.checked_bytes >= CHECK_SPACE_EVERY_BYTES {
-            if free_bytes(self.directory)? < self.room.reserve_bytes.saturating_add(CHECK_SPACE_EVERY_BYTES) {
-                return Err(io::ErrorKind::StorageFull.into());
-            }
-            self.checked_bytes = after;
-        }
-        let count = self.file.write(bytes)?;
-        self.hasher.update(&bytes[..count]);
-        self.counters.stored_bytes.fetch_add(count as u64, Ordering::Relaxed);
-        Ok(count)
+    const ROOMY: Room = Room {
+        budget_bytes: u64::MAX,
+        reserve_bytes: 0,
+    };
+
+    fn stored(stream: impl Read, room: Room, cancel: &Cancel) -> (tempfile::TempDir, Result<Stored, StoreError>) {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join(MEMORY_PARTIAL);
+        let stored = store(stream, &path, room, &Counters::default(), cancel, || {});
+        (directory, stored)
     }
 
-    fn flush(&mut self) -> io::Result<()> {
-        self.file.flush()
+    /// Bytes that do not compress.
+    fn noise(count: usize) -> Vec<u8> {
+        let mut state = 1_u64;
+        let mut next = || {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            state.to_be_bytes()[0]
+        };
+        (0..count).map(|_| next()).collect()
+    }
+
+    #[test]
+    fn what_is_stored_is_what_came() {
+        let memory = [noise(3 * CHUNK_BYTES), vec![0; 5 * CHUNK_BYTES]].concat();
+        let (directory, stored) = stored(&memory[..], ROOMY, &Cancel::default());
+        let stored = stored.unwrap();
+        let file = std::fs::read(directory.path().join(MEMORY_PARTIAL)).unwrap();
+        assert_eq!(stored.file_bytes, file.len() as u64);
+        assert_eq!(stored.stream_bytes, memory.len() as u64);
+        assert_eq!(zstd::decode_all(&file[..]).unwrap(), memory);
+    }
+
+    #[test]
+    fn it_ends_at_its_budget_at_the_end_of_the_disk_and_when_told() {
+        let memory = noise(8 * CHUNK_BYTES);
+        let budget_bytes = 1 << 20;
+        let room = Room { budget_bytes, ..ROOMY };
+        let (directory, over) = stored(&memory[..], room, &Cancel::default());
+        assert!(matches!(over, Err(StoreError::Budget)), "{over:?}");
+        let left = directory.path().join(MEMORY_PARTIAL).metadata().unwrap().len();
+        assert!(left <= budget_bytes, "{left}");
+        let reserve_bytes = u64::MAX;
+        let full = stored(&memory[..], Room { reserve_bytes, ..ROOMY }, &Cancel::default()).1;
+        assert!(matches!(full, Err(StoreError::NoSpace)), "{full:?}");
+        let cancel = Cancel::default();
+        cancel.cancel();
+        let cancelled = stored(&memory[..], ROOMY, &cancel).1;
+        assert!(matches!(cancelled, Err(StoreError::Cancelled)), "{cancelled:?}");
     }
 }

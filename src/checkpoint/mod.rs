@@ -5,6 +5,7 @@
 //! [`Checkpoint::feed`] gives its memory to a QEMU that waits for it. `machine.json` is written last: a checkpoint that has
 //! it is whole.
 
+mod bounded;
 mod cancel;
 mod describe;
 mod error;
@@ -24,9 +25,12 @@ mod save;
 mod socket;
 mod stored;
 
+pub use bounded::Room;
+pub(crate) use bounded::{BoundedFile, encoder};
 pub use cancel::Cancel;
 pub use error::SaveError;
 pub use freeze::{FreezeError, freeze};
+pub(crate) use incoming::WINDOW_LOG_MAX;
 pub use job::JobError;
 pub use layout::{HostSide, LaidOut};
 pub use memory::{MEMORY_FILE, MEMORY_PARTIAL};
@@ -39,3 +43,4 @@ pub use record::{
 pub use restore_error::RestoreError;
 pub use save::{KnownDigest, SaveRequest, Saved, save};
 pub use stored::{EXTENTS_MAX, FileFault, PATH_BYTES_MAX, StoredFile, UnsafePath, safe_relative};
+pub(crate) use stored::{interrupted, read_data};

@@ -12,9 +12,10 @@ use tokio::sync::watch;
 use crate::qmp::{Qmp, QmpEvents};
 use crate::units::MIB;
 
+use super::bounded::Room;
 use super::cancel::Cancel;
 use super::error::SaveError;
-use super::memory::{Counters, MEMORY_FILE, MEMORY_PARTIAL, Room, StoreError, Stored, store};
+use super::memory::{Counters, MEMORY_FILE, MEMORY_PARTIAL, StoreError, Stored, store};
 use super::migration::{self, MigrationEnd};
 use super::progress::{Phase, Progress};
 use super::record::MemoryRecord;
@@ -37,7 +38,7 @@ impl Memory {
         MemoryRecord {
             file: StoredFile {
                 path,
-                size_bytes: self.0.stored_bytes,
+                size_bytes: self.0.file_bytes,
                 extents: None,
                 sha256: self.0.sha256,
             },

@@ -16,6 +16,10 @@ pub enum Phase {
     Memory,
     /// Digests of disks and images are made.
     Digests,
+    /// A bundle is written.
+    Packing,
+    /// A bundle is taken apart.
+    Unpacking,
     /// Overlays are put on top of the disks.
     Freezing,
     /// All is done.
@@ -62,6 +66,8 @@ impl fmt::Display for Progress {
             Phase::Checking => write!(f, "checking files: {done} of {total} ({} %)", self.percent()),
             Phase::Memory => write!(f, "memory: {done} of {total} ({} %), {stored} on disk", self.percent()),
             Phase::Digests => write!(f, "digests: {done} of {total} ({} %)", self.percent()),
+            Phase::Packing => write!(f, "packing: {done} of {total} ({} %), {stored} on disk", self.percent()),
+            Phase::Unpacking => write!(f, "unpacking: {done} of {total} ({} %)", self.percent()),
             Phase::Freezing => write!(f, "freezing the disks"),
             Phase::Done => write!(f, "done"),
         }

@@ -13,12 +13,13 @@ use crate::qemu::argv::MachineSpec;
 use crate::qemu::disk::{Digest, free_bytes};
 use crate::qmp::{Qmp, RunState};
 
+use super::bounded::Room;
 use super::cancel::Cancel;
 use super::describe::{self, Survey};
 use super::error::SaveError;
 use super::freeze::freeze;
 use super::job::COMMAND_WITHIN;
-use super::memory::{MEMORY_FILE, Room};
+use super::memory::MEMORY_FILE;
 use super::outgoing::{self, Memory};
 use super::progress::{Phase, Progress};
 use super::record::{MACHINE_FILE, Record, SshAccess};
@@ -42,10 +43,8 @@ pub struct SaveRequest {
     pub argv: Vec<String>,
     /// True if the machine is to go on: then overlays are put on top of its disks.
     pub freeze: bool,
-    /// The most bytes that the compressed memory may take.
-    pub budget_bytes: u64,
-    /// What must stay free on the disk.
-    pub reserve_bytes: u64,
+    /// What the compressed memory may take.
+    pub room: Room,
     /// Digests that are known already, so that no image is read twice.
     pub known: Vec<KnownDigest>,
     /// How to log in to the guest.
@@ -84,7 +83,7 @@ pub async fn save(request: SaveRequest, progress: watch::Sender<Progress>, cance
     let run_state = stopped(&request.qmp).await?;
     let directory = request.run_dir.join(&request.name);
     prepare(&request, &directory)?;
-    let memory = outgoing::store_memory(&request.qmp, &directory, room(&request), &progress, &cancel).await?;
+    let memory = outgoing::store_memory(&request.qmp, &directory, request.room, &progress, &cancel).await?;
     let memory_took = started.elapsed();
     let survey = Survey {
         run_dir: request.run_dir.clone(),
@@ -143,8 +142,8 @@ fn prepare(request: &SaveRequest, directory: &Path) -> Result<(), SaveError> {
     describe::check_places(&request.machine, &request.run_dir)?;
     let run_dir = &request.run_dir;
     let free = free_bytes(run_dir).map_err(SaveError::host("examine", run_dir))?;
-    let estimate = (request.machine.memory.0 / ESTIMATE_DIVISOR).min(request.budget_bytes);
-    let wanted_bytes = estimate.saturating_add(request.reserve_bytes);
+    let estimate = (request.machine.memory.0 / ESTIMATE_DIVISOR).min(request.room.budget_bytes);
+    let wanted_bytes = estimate.saturating_add(request.room.reserve_bytes);
     if free < wanted_bytes {
         return Err(SaveError::TooFull {
             path: run_dir.clone(),
@@ -157,13 +156,6 @@ fn prepare(request: &SaveRequest, directory: &Path) -> Result<(), SaveError> {
             path: directory.to_owned(),
         }),
         made => made.map_err(SaveError::host("create", directory)),
-    }
-}
-
-fn room(request: &SaveRequest) -> Room {
-    Room {
-        budget_bytes: request.budget_bytes,
-        reserve_bytes: request.reserve_bytes,
     }
 }
 

@@ -118,11 +118,19 @@ impl StoredFile {
     /// Describes a file, reading its data. `progress` is called with the bytes of each piece and can end the reading;
     /// then the error is of the kind `Interrupted`.
     pub fn describe(root: &Path, path: &str, progress: &mut dyn FnMut(u64) -> ControlFlow<()>) -> io::Result<Self> {
-        let relative = safe_relative(path).map_err(|e| io::Error::new(io::ErrorKind::InvalidInput, e))?;
-        let file = File::open(root.join(relative))?;
+        Self::describe_open(&File::open(root.join(path))?, path, progress)
+    }
+
+    /// The same of a file that is open.
+    pub fn describe_open(
+        file: &File,
+        path: &str,
+        progress: &mut dyn FnMut(u64) -> ControlFlow<()>,
+    ) -> io::Result<Self> {
+        safe_relative(path).map_err(|e| io::Error::new(io::ErrorKind::InvalidInput, e))?;
         let size_bytes = file.metadata()?.len();
-        let extents = data_extents(&file, size_bytes)?;
-        let sha256 = digest_of(&file, &extents, progress)?;
+        let extents = data_extents(file, size_bytes)?;
+        let sha256 = digest_of(file, &extents, progress)?;
         Ok(Self {
             path: path.to_owned(),
             size_bytes,

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use super::{check, demo, diagram, doctor, inspect, ps, reap, reopen, replay, run, say, trace, triage};
+use super::{bundle, check, demo, diagram, doctor, inspect, ps, reap, reopen, replay, run, say, trace, triage};
 
 /// What stands below the list of commands.
 const EXAMPLES: &str = "\
@@ -38,6 +38,7 @@ enum Command {
     Doctor(doctor::Doctor),
     Trace(trace::Trace),
     Inspect(inspect::Inspect),
+    Bundle(bundle::BundleArgs),
     Reopen(reopen::Reopen),
     Ps(ps::Ps),
     Replay(replay::Replay),
@@ -68,6 +69,7 @@ pub fn main() -> ExitCode {
         Command::Doctor(doctor) => doctor.execute(),
         Command::Trace(trace) => trace.execute(),
         Command::Inspect(inspect) => inspect.execute(),
+        Command::Bundle(bundle) => bundle.execute(),
         Command::Reopen(reopen) => reopen.execute(),
         Command::Ps(ps) => ps.execute(),
         Command::Replay(replay) => replay.execute(),

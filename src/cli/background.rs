@@ -103,8 +103,7 @@ pub(super) fn release() -> io::Result<()> {
 
 /// In the child, when everything is printed: tells the parent the verdict's exit code and lets go of the terminal.
 pub(super) fn let_go(code: u8) -> io::Result<()> {
-    let line = OwnedFd::from(rustix::io::dup(rustix::stdio::stdin())?);
-    let mut line = UnixStream::from(line);
+    let mut line = UnixStream::from(rustix::io::dup(rustix::stdio::stdin())?);
     let nowhere = std::fs::OpenOptions::new().read(true).write(true).open("/dev/null")?;
     writeln!(line, "{HELD} {code}")?;
     rustix::stdio::dup2_stdin(&nowhere)?;

@@ -2,11 +2,13 @@
 
 mod args;
 mod background;
+mod bundle;
 mod check;
 mod demo;
 mod diagram;
 mod doctor;
 mod failure;
+mod finish;
 mod gate;
 mod host;
 mod inspect;

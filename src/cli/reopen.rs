@@ -7,7 +7,10 @@ use std::time::{Duration, Instant};
 
 use clap::Args;
 use serde_json::json;
+use tokio::sync::watch;
 
+use crate::bundle::{self, Limits, Unpacked};
+use crate::checkpoint::{Cancel, Progress};
 use crate::driver::{self, CHECKPOINT, HoldEnd, ReopenRequest, Reopened, StopSignals};
 use crate::evidence::{RunDir, RunRecord};
 use crate::machine::Verdict;
@@ -26,10 +29,13 @@ const HOLD_DEFAULT: Duration = Duration::from_secs(30 * 60);
 /// The exit code if the machine can't be opened again.
 const EXIT_REFUSED: u8 = 4;
 const GUEST_CHARS_MAX: usize = 40;
+const PROBLEM_CHARS_MAX: usize = 2000;
+/// Where a bundle is unpacked in the directory of its machine.
+const UNPACKED: &str = "bundle";
 
-/// Open a failed machine again from its bundle: paused at the failure, with its screen, console, memory and disks.
+/// Open a failed machine again from its bundle, paused at the failure.
 ///
-/// Nothing of the bundle is believed: each file is compared with its digest, and nothing is written outside a new
+/// It has its screen, console, memory and disks, as they were. /// Nothing of the bundle is believed: each file is compared with its digest, and nothing is written outside a new
 /// directory below --runs. Without a verb the machine is kept for `bootgate inspect`; with one, the verb is carried out and
 /// the machine ended.
 #[derive(Debug, Args)]
@@ -131,7 +137,7 @@ impl Reopen {
         signals: &mut StopSignals,
     ) -> Result<ExitCode, Refused> {
         let began = Instant::now();
-        let checkpoint = tokio::select! {
+        let (checkpoint, taken_along) = tokio::select! {
             unpacked = self.unpack(directory.path()) => unpacked?,
             _ = signals.next() => return Err(cancelled()),
         };
@@ -140,14 +146,14 @@ impl Reopen {
             checkpoint,
             qemu: self.qemu.clone(),
             qemu_data: self.qemu_data.clone(),
-            images: self.images.clone(),
+            images: self.images.iter().cloned().chain(taken_along).collect(),
             allow_arguments: self.allow_arguments,
             login,
             hold: self.hold.unwrap_or(HOLD_DEFAULT),
         };
         let reopened = tokio::select! {
             reopened = driver::reopen(request) => reopened.map_err(|error| Refused {
-                problem: terminal_line(error.to_string(), 2000),
+                problem: terminal_line(error.to_string(), PROBLEM_CHARS_MAX),
                 help: "nothing was changed; the bundle is as it was".to_owned(),
                 code: EXIT_REFUSED,
             })?,
@@ -218,12 +224,32 @@ impl Reopen {
     }
 
     /// Where the checkpoint is: in the run that was named, or unpacked into `directory`.
-    async fn unpack(&self, directory: &Path) -> Result<PathBuf, Refused> {
+    async fn unpack(&self, directory: &Path) -> Result<(PathBuf, Vec<PathBuf>), Refused> {
         if self.bundle.is_dir() {
-            return Ok(self.bundle.join(CHECKPOINT));
+            return Ok((self.bundle.join(CHECKPOINT), Vec::new()));
         }
-        let _ = directory;
-        Err(host("bundles are not here yet".to_owned()))
+        let (progress, _) = watch::channel(Progress::default());
+        let into = directory.join(UNPACKED);
+        let unpacking = bundle::unpack(
+            self.bundle.clone(),
+            into,
+            Limits::default(),
+            progress,
+            Cancel::default(),
+        );
+        let unpacked = unpacking.await.map_err(|error| Refused {
+            problem: terminal_line(error.to_string(), PROBLEM_CHARS_MAX),
+            help: "nothing of it is left; the file is as it was".to_owned(),
+            code: EXIT_REFUSED,
+        })?;
+        match unpacked.checkpoint() {
+            Some(checkpoint) => Ok((checkpoint, unpacked.images())),
+            None => Err(Refused {
+                problem: format!("the bundle holds no machine, only evidence{}", missing(&unpacked)),
+                help: "its files can be read with `tar --zstd -xf`".to_owned(),
+                code: EXIT_REFUSED,
+            }),
+        }
     }
 
     fn login(&self) -> Result<Option<(Option<String>, Auth)>, Refused> {
@@ -244,9 +270,23 @@ impl Reopen {
     }
 }
 
+/// Why the machine is not in the bundle, as far as that is known.
+fn missing(unpacked: &Unpacked) -> String {
+    let missing = unpacked.manifest.dropped.iter();
+    missing
+        .map(|dropped| format!("; without {}: {}", dropped.role.as_str(), dropped.reason))
+        .collect()
+}
+
 /// What only the machine needed: its disks and what was unpacked for it. What a person asked for stays.
 fn discard(directory: &Path) {
-    let _ = std::fs::remove_dir_all(directory.join("disks"));
+    for name in [
+        "disks".to_owned(),
+        format!("{UNPACKED}/disks"),
+        format!("{UNPACKED}/{CHECKPOINT}"),
+    ] {
+        let _ = std::fs::remove_dir_all(directory.join(name));
+    }
     for file in ["flash0.fd", "flash1.fd"] {
         let _ = std::fs::remove_file(directory.join(file));
     }

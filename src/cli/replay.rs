@@ -94,7 +94,7 @@ impl Replay {
             rules,
             deadline_scale_percent: self.deadline_scale,
         };
-        let replayed = driver::replay(&run.path, Arc::new(plan), &options).map_err(|error| told(&error))?;
+        let replayed = driver::replay(&run.path, plan, &options).map_err(|error| told(&error))?;
         let recorded = run.trace().map_err(|error| told(&error))?;
         Ok(ReplayReport::new(&run.info.id, recorded.records, replayed))
     }

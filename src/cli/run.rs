@@ -10,25 +10,23 @@ use std::time::Duration;
 
 use clap::Args;
 use jiff::Timestamp;
+use serde_json::Value;
 use tokio::runtime::Runtime;
 use tokio::sync::oneshot;
 
 use crate::driver::{self, Options, Outcome, Secrets, StopSignals};
-use crate::evidence::{Declared, HASH_BYTES_MAX, KEPT_GATE, RECORDING, RunDir, write_atomically, write_manifest};
+use crate::evidence::RunDir;
 use crate::machine::{Class, Verdict};
 use crate::plan::{self, ImageSource, Plan};
 use crate::qemu::disk::{self, Digest};
-use crate::report::{Hold, ResultInputs, hold_block, junit, result_json, verdict_block};
+use crate::report::{Hold, hold_block, verdict_block};
 use crate::text::printable_json;
-use crate::units::MIB;
 
-use super::failure::{FailureArgs, HOLD_IN_CI, Surroundings};
+use super::failure::{Decided, FailureArgs, HOLD_IN_CI, Surroundings};
 use super::print::{Printer, Watcher};
-use super::{args, background, gate, reap, rules, say};
+use super::{args, background, finish, gate, reap, rules, say};
 
-/// A cancelled run must be gone within 5 s: only small files are hashed for its manifest.
-const CANCELLED_HASH_BYTES_MAX: u64 = 16 * MIB;
-/// Nor is its last text waited for longer than this.
+/// A cancelled run must be gone within 5 s: its last text is not waited for longer than this.
 const CANCELLED_PRINT: Duration = Duration::from_millis(500);
 
 const HOLD_ENDED: &str = "The hold has ended; the machine is gone, the evidence stays.\n";
@@ -117,17 +115,8 @@ pub(super) fn run_plan(mut plan: Plan, text: &str, runs: &Path, how: &How) -> Ex
             return ExitCode::from(Verdict::EXIT_USAGE);
         }
     };
-    if decided.background && !how.failure.is_background() {
-        return background::follow();
-    }
-    if let Some(error) = how
-        .failure
-        .is_background()
-        .then(background::begin)
-        .and_then(Result::err)
-    {
-        say::tell(format_args!("error: {error}"));
-        return ExitCode::from(Verdict::EXIT_INTERNAL);
+    if let Some(code) = to_background(&decided, &how.failure) {
+        return code;
     }
     if let Some(note) = decided.note {
         say::tell(format_args!("note: {note}"));
@@ -170,6 +159,16 @@ pub(super) fn run_plan(mut plan: Plan, text: &str, runs: &Path, how: &How) -> Ex
     ExitCode::from(code)
 }
 
+/// A hold in the background: gives the exit code in the process that only waits for it, or if this can't be the one that holds.
+fn to_background(decided: &Decided, failure: &FailureArgs) -> Option<ExitCode> {
+    if !failure.is_background() {
+        return decided.background.then(background::follow);
+    }
+    let error = background::begin().err()?;
+    say::tell(format_args!("error: {error}"));
+    Some(ExitCode::from(Verdict::EXIT_INTERNAL))
+}
+
 /// Starts the runtime and catches signals before the run has a directory, so that none is left without a verdict.
 pub(super) fn begin() -> io::Result<(Runtime, StopSignals)> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -200,9 +199,14 @@ impl Made {
             Ok((outcome, was_held)) => {
                 let cancelled = outcome.verdict.class == Class::Cancelled;
                 let digest = digest.finish(cancelled, signals).await;
-                let answer = self.finish(&outcome, digest, &printer);
+                let mut result = finish::write(&self.plan, &self.run, &outcome, digest, &printer);
+                let bundle = finish::pack(&self.plan, &self.run, &outcome, &mut result, signals).await;
                 // Whoever was told of the hold knows the verdict.
-                let answer = if was_held { HOLD_ENDED.to_owned() } else { answer };
+                let answer = if was_held {
+                    HOLD_ENDED.to_owned()
+                } else {
+                    self.answer(&outcome, &result) + if self.json { "" } else { &bundle }
+                };
                 (outcome.verdict.exit_code(), answer, cancelled)
             }
             Err(error) => {
@@ -255,9 +259,19 @@ impl Made {
         Ok((outcome, was_held))
     }
 
+    /// What is told in the end.
+    fn answer(&self, outcome: &Outcome, result: &Value) -> String {
+        if self.json {
+            printable_json(result, true) + "\n"
+        } else {
+            verdict_block(&self.plan, outcome, self.run.path())
+        }
+    }
+
     /// The verdict is told, and written, while the machine is held: the hold may last for hours, or end by a kill.
     fn held(&self, outcome: &Outcome, expires: Timestamp, printer: &Printer) {
-        printer.text(self.finish(outcome, None, printer));
+        let result = finish::write(&self.plan, &self.run, outcome, None, printer);
+        printer.text(self.answer(outcome, &result));
         let hold = Hold {
             run: self.run.path(),
             expires,
@@ -274,87 +288,6 @@ impl Made {
             }
             printer.let_go(outcome.verdict.exit_code());
         }
-    }
-
-    /// Writes result, JUnit and manifest, in this order: a run with a manifest is whole. Gives what is to be printed.
-    fn finish(&self, outcome: &Outcome, image_sha256: Option<String>, printer: &Printer) -> String {
-        let Self { plan, run, json, .. } = self;
-        discard_disks(plan, run, outcome);
-        let inputs = ResultInputs {
-            plan,
-            info: run.info(),
-            outcome,
-            image_sha256,
-        };
-        let result = result_json(&inputs);
-        let mut problems = Vec::new();
-        if let Err(error) = run.write_result(&result) {
-            problems.push(error.to_string());
-        }
-        let evidence = run.path().display().to_string();
-        match junit(plan, outcome, &evidence) {
-            Ok(xml) => {
-                let written = run
-                    .reserve()
-                    .retry(|| write_atomically(&run.path().join("junit.xml"), xml.as_bytes()));
-                problems.extend(written.err().map(|error| format!("junit.xml: {error}")));
-            }
-            Err(error) => problems.push(format!("junit.xml: {error}")),
-        }
-        let hash_bytes_max = match outcome.verdict.class {
-            Class::Cancelled => CANCELLED_HASH_BYTES_MAX,
-            _ => HASH_BYTES_MAX,
-        };
-        if let Err(error) = write_manifest(run, &declared(outcome), hash_bytes_max) {
-            problems.push(error.to_string());
-        }
-        for problem in problems {
-            printer.tell(format_args!("warning: evidence is incomplete: {problem}"));
-        }
-        if *json {
-            printable_json(&result, true) + "\n"
-        } else {
-            verdict_block(plan, outcome, run.path())
-        }
-    }
-}
-
-/// Disks are the largest part of a run and are kept only where the gate asks for it.
-fn discard_disks(plan: &Plan, run: &RunDir, outcome: &Outcome) {
-    if outcome.verdict.class != Class::Passed && outcome.verdict.class != Class::Cancelled {
-        return;
-    }
-    for disk in plan.disks.iter().filter(|disk| !disk.keep) {
-        let _ = disk::remove(&run.path().join(format!("disks/{}.{}", disk.name, disk.format.as_str())));
-    }
-    let _ = disk::remove(&run.path().join("disks/image.qcow2"));
-}
-
-fn declared(outcome: &Outcome) -> Vec<Declared> {
-    let mut files = vec![
-        ("result.json", "verdict"),
-        ("trace.jsonl", "trace of every transition"),
-        ("junit.xml", "verdict for test viewers"),
-        ("run.json", "identity of the run"),
-        (KEPT_GATE, "gate file without its secrets, for a replay"),
-        (RECORDING, "everything that reached the run, for a replay"),
-    ];
-    if outcome.host.is_some() {
-        files.extend([
-            ("qmp.jsonl", "QMP transcript"),
-            ("qemu.stderr", "what QEMU said"),
-            ("argv.txt", "QEMU's command lines"),
-        ]);
-    }
-    let mut declared: Vec<_> = files.into_iter().map(|(path, role)| file(path, role)).collect();
-    declared.extend(outcome.consoles.iter().map(|(path, _)| file(path, "serial console")));
-    declared
-}
-
-fn file(path: &str, role: &str) -> Declared {
-    Declared {
-        path: path.to_owned(),
-        role: role.to_owned(),
     }
 }
 

@@ -26,7 +26,7 @@ const CHUNKS_MAX: usize = 64;
 /// What the command's task tells the driver.
 pub(super) enum CommandInput {
     /// An event for the machine.
-    Event(Event),
+    Event(Box<Event>),
     /// The command printed something.
     Output {
         /// Where it is kept.
@@ -132,7 +132,7 @@ impl CommandTask {
     }
 
     async fn tell(&self, event: Event) {
-        self.send(CommandInput::Event(event)).await;
+        self.send(CommandInput::Event(Box::new(event))).await;
     }
 
     fn clean(&self, text: &str) -> String {

@@ -20,12 +20,15 @@ use super::triage::{Stream, Triage, mark_line};
 use super::{translate, watch};
 
 /// Names of notes that do not come from the machine.
-const NOTES: [&str; 9] = [
+const NOTES: [&str; 12] = [
     "accelerator",
     "answer-not-sent",
+    "checkpoint",
     "connection-broke",
     "console-log-failed",
     "cont-failed",
+    "hold-not-opened",
+    "hold-not-recorded",
     "powerdown-failed",
     "query-status-failed",
     "ssh-probe",

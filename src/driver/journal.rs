@@ -9,7 +9,6 @@ use crate::evidence::{RunDir, write_atomically};
 use crate::serial::console::Console;
 use crate::ssh::{HostKeyPin, Login, Output, PhaseTimes, Session};
 use crate::text::Redactor;
-use crate::units::MIB;
 
 /// Prints the journal, or the kernel's messages where there is none.
 const COMMAND: &str = "journalctl -b --no-pager -o short-precise -n 5000 2>/dev/null || dmesg";
@@ -18,7 +17,7 @@ const SERIAL_COMMAND: &str =
     "{ journalctl -b --no-pager -n 200 2>/dev/null || dmesg | tail -n 200; }; echo bootgate-journal-'end'";
 const SERIAL_END: &[u8] = b"bootgate-journal-end";
 /// How much of a journal is kept, in bytes: its end.
-const JOURNAL_BYTES_MAX: usize = 4 * MIB as usize;
+const JOURNAL_BYTES_MAX: usize = 4 * 1024 * 1024;
 const PIECES_MAX: usize = 16;
 /// How long a shell may take to print it; the machine's own deadline comes first.
 const SERIAL_WITHIN: Duration = Duration::from_secs(10);

@@ -5,7 +5,7 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use tokio::sync::{mpsc, watch};
 
-use crate::checkpoint::{self, Cancel, KnownDigest, Progress, SaveRequest, SshAccess};
+use crate::checkpoint::{self, Cancel, KnownDigest, Progress, Room, SaveRequest, SshAccess};
 use crate::evidence::{Held, HoldRecord};
 use crate::machine::Event;
 use crate::procfs::ProcessIdentity;
@@ -152,8 +152,10 @@ impl Driver<'_> {
             argv: vm.argv.clone(),
             // The machine is ended afterwards: nobody writes to its disks any more.
             freeze: false,
-            budget_bytes: MEMORY_BYTES_MAX,
-            reserve_bytes: SPACE_LEFT_BYTES,
+            room: Room {
+                budget_bytes: MEMORY_BYTES_MAX,
+                reserve_bytes: SPACE_LEFT_BYTES,
+            },
             known: self.known_digests(),
             ssh: self.ssh_access(vm),
         };

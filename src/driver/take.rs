@@ -80,7 +80,8 @@ impl Driver<'_> {
             VmInput::Status(status) => self.handle(Event::StatusObserved(status)),
             VmInput::Silent { stopped_by_signal } => self.handle(Event::QmpSilent { stopped_by_signal }),
             VmInput::Probe(probe) => self.take_probe(&probe),
-            VmInput::Command(CommandInput::Event(event)) => self.handle(event),
+            VmInput::Command(CommandInput::Event(event)) => self.handle(*event),
+            VmInput::Saved(event) => self.handle(event),
             VmInput::Command(CommandInput::Output {
                 file,
                 offset,
@@ -106,7 +107,6 @@ impl Driver<'_> {
                     total_bytes: progress.total_bytes,
                 });
             }
-            VmInput::Saved(event) => self.handle(event),
             VmInput::Hold(HoldAsk::Release) => self.handle(Event::HoldReleased),
             VmInput::Hold(HoldAsk::Extend(limit)) => self.extend_hold(limit),
             VmInput::Released(Ok(())) => self.handle(Event::ImagesReleased),

@@ -161,7 +161,7 @@ impl Gate {
                 self.go(out, State::Discarding, reason.detail(size))
             }
             Event::CheckpointFailed { detail } => {
-                self.not_saved(detail.clone());
+                self.not_saved(detail);
                 self.go(
                     out,
                     State::Discarding,
@@ -173,7 +173,7 @@ impl Gate {
                     DeadlineKind::Save => ("deadline-save", "it was not saved in time"),
                     _ => ("deadline-save-progress", "saving it came to a standstill"),
                 };
-                self.not_saved(detail.to_owned());
+                self.not_saved(detail);
                 out.ask(Effect::AbandonCheckpoint);
                 self.go(out, State::Discarding, Reason::event(event).detail(detail))
             }
@@ -182,7 +182,7 @@ impl Gate {
     }
 
     /// The verdict stands; that the machine can't be opened again is told beside it.
-    fn not_saved(&mut self, why: String) {
+    fn not_saved(&mut self, why: &str) {
         self.remark(format!("the machine could not be saved: {why}"));
     }
 

@@ -134,7 +134,7 @@ fn a_guest_that_does_not_let_us_in_is_stopped_at_once() {
 
 #[test]
 fn the_console_is_asked_for_the_journal_after_the_last_words() {
-    let fatal = seen(Mark::Rule(rule(Class::Failed, true)));
+    let fatal = seen(Mark::Rule(rule(Class::Failed, true), Vec::new()));
     let mut world = world(FailurePolicy::Discard, Habits::default(), vec![(2_000, fatal)]);
     world.run();
     assert_eq!(asked(&world, &Effect::CollectJournal), [3_000]);

@@ -2,7 +2,9 @@
 
 use std::path::Path;
 
-use bootgate::checkpoint::{Cancel, Checkpoint, HostSide, Progress, RestoreError, SaveError, SaveRequest, Saved, save};
+use bootgate::checkpoint::{
+    Cancel, Checkpoint, HostSide, Progress, RestoreError, Room, SaveError, SaveRequest, Saved, save,
+};
 use bootgate::plan::{Arch, Network};
 use bootgate::qemu::binary::Qemu;
 use bootgate::qemu::feature::Accel;
@@ -21,8 +23,10 @@ pub(crate) fn request(guest: &Guest, run_dir: &Path) -> SaveRequest {
         machine: guest.machine.clone(),
         argv: guest.argv.clone(),
         freeze: false,
-        budget_bytes: GIB,
-        reserve_bytes: 16 * MIB,
+        room: Room {
+            budget_bytes: GIB,
+            reserve_bytes: 16 * MIB,
+        },
         known: Vec::new(),
         ssh: None,
     }

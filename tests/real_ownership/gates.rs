@@ -1,4 +1,5 @@
 //! Gates that lead to each state soon.
+#![allow(dead_code, reason = "not every test binary needs all of it")]
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};

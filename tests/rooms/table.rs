@@ -54,6 +54,7 @@ pub(crate) const ROOMS: &[Room] = &[
     room("ssh::shell", 1),
     room("ssh::stability", 1),
     // 2: actors
+    room("bundle", 2),
     room("checkpoint", 2),
     room("diskfs", 2),
     room("evidence", 2),
@@ -107,6 +108,9 @@ pub(crate) const SIDEWAYS: &[(&str, &str)] = &[
     ("checkpoint", "qmp"),
     ("checkpoint", "qemu"),
     ("checkpoint", "evidence"),
+    // A bundle is a checkpoint with the evidence around it.
+    ("bundle", "checkpoint"),
+    ("bundle", "qemu"),
     // A report is of what the driver found; the driver knows nothing of reports.
     ("report", "driver"),
     // The program is one call of its command line.

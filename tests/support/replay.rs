@@ -1,7 +1,6 @@
 //! Replays a run and compares it with its own trace.
 
 use std::path::Path;
-use std::sync::Arc;
 
 use bootgate::driver::{ReplayEnd, ReplayOptions, Replayed, replay};
 use bootgate::plan;
@@ -29,7 +28,7 @@ pub(crate) fn steps(records: &[Value]) -> Vec<String> {
 /// Replays the run in a folder with some changes.
 pub(crate) fn replayed(run: &Path, gate: &str, options: &ReplayOptions) -> Replayed {
     let plan = plan::parse(&run.join("gate.toml"), gate).unwrap_or_else(|errors| panic!("{}", errors.render(false)));
-    replay(run, Arc::new(plan), options).unwrap_or_else(|error| panic!("{}: {error}", run.display()))
+    replay(run, plan, options).unwrap_or_else(|error| panic!("{}: {error}", run.display()))
 }
 
 /// Replays the run in a folder as it was: it takes the same steps to the same verdict.

@@ -1,5 +1,6 @@
 //! `disk`: the files on a machine's disks, read-only and without the guest.
 
+use std::fmt::Write as _;
 use std::io::{self, IsTerminal as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -105,12 +106,12 @@ fn overview(record: &RunRecord, name: Option<&str>, as_json: bool) -> Said {
     {
         let opened = Opened::new(record, &chain)?;
         let volumes = opened.disk.volumes();
-        text += &format!("disk {}\n", terminal_line(&chain.name, NAME_CHARS_MAX));
+        let _ = writeln!(text, "disk {}", terminal_line(&chain.name, NAME_CHARS_MAX));
         if volumes.is_empty() {
             text += "  nothing: no partition table and no file system\n";
         }
         for volume in volumes {
-            text += &format!("{}\n", volume.line());
+            let _ = writeln!(text, "{}", volume.line());
         }
         let volumes: Vec<_> = volumes.iter().map(crate::diskfs::Volume::json).collect();
         all.push(json!({ "disk": chain.name, "volumes": volumes }));

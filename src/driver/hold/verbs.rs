@@ -216,8 +216,9 @@ fn json_of(value: &impl serde::Serialize) -> Result<Value, Refusal> {
     })
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "it is what `map_err` calls")]
 fn refused(error: QmpError) -> Refusal {
-    let help = match &error {
+    let help = match error {
         QmpError::Refused { .. } => "QEMU's own words say what it does not like",
         _ => "`bootgate ps` shows whether the machine is still there",
     };

@@ -33,7 +33,7 @@ use super::reading::{self, ReplayError};
 const SAME_DEADLINE: Duration = Duration::from_millis(1);
 
 /// Hands the recording in a run's directory to a machine for `plan`.
-pub fn replay(run: &Path, plan: Arc<Plan>, options: &ReplayOptions) -> Result<Replayed, ReplayError> {
+pub fn replay(run: &Path, plan: Plan, options: &ReplayOptions) -> Result<Replayed, ReplayError> {
     let lines = reading::lines(run)?;
     let (hold_ms, on_failure, today) = match &lines[0].entry {
         Entry::Began {
@@ -51,7 +51,7 @@ pub fn replay(run: &Path, plan: Arc<Plan>, options: &ReplayOptions) -> Result<Re
         .find(|policy| Some(policy.as_str()) == on_failure);
     let plan = Arc::new(Plan {
         on_failure: decided,
-        ..Plan::clone(&plan)
+        ..plan
     });
     let rules = options.rules.clone().unwrap_or_else(triage::builtin);
     let hold = Duration::from_millis(hold_ms);

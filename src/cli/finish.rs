@@ -1,0 +1,138 @@
+//! The files that a run ends with: result, JUnit, manifest, and the bundle of a failed one.
+
+use std::path::Path;
+
+use serde_json::{Value, json};
+
+use crate::bundle::Bundle;
+use crate::driver::{Outcome, StopSignals};
+use crate::evidence::{
+    Declared, HASH_BYTES_MAX, KEPT_GATE, RECORDING, RunDir, RunRecord, write_atomically, write_manifest,
+};
+use crate::machine::Class;
+use crate::plan::{FailurePolicy, Plan};
+use crate::qemu::disk;
+use crate::report::{ResultInputs, junit, result_json};
+use crate::units::MIB;
+
+use super::bundle;
+use super::print::Printer;
+
+/// A cancelled run must be gone within 5 s: only small files are hashed for its manifest.
+const CANCELLED_HASH_BYTES_MAX: u64 = 16 * MIB;
+
+/// Writes result, JUnit and manifest, in this order: a run with a manifest is whole. Gives the result.
+pub(super) fn write(
+    plan: &Plan,
+    run: &RunDir,
+    outcome: &Outcome,
+    image_sha256: Option<String>,
+    printer: &Printer,
+) -> Value {
+    discard_disks(plan, run, outcome);
+    let inputs = ResultInputs {
+        plan,
+        info: run.info(),
+        outcome,
+        image_sha256,
+    };
+    let result = result_json(&inputs);
+    let mut problems = Vec::new();
+    if let Err(error) = run.write_result(&result) {
+        problems.push(error.to_string());
+    }
+    let evidence = run.path().display().to_string();
+    match junit(plan, outcome, &evidence) {
+        Ok(xml) => {
+            let written = run
+                .reserve()
+                .retry(|| write_atomically(&run.path().join("junit.xml"), xml.as_bytes()));
+            problems.extend(written.err().map(|error| format!("junit.xml: {error}")));
+        }
+        Err(error) => problems.push(format!("junit.xml: {error}")),
+    }
+    let hash_bytes_max = match outcome.verdict.class {
+        Class::Cancelled => CANCELLED_HASH_BYTES_MAX,
+        _ => HASH_BYTES_MAX,
+    };
+    if let Err(error) = write_manifest(run, &declared(outcome), hash_bytes_max) {
+        problems.push(error.to_string());
+    }
+    for problem in problems {
+        printer.tell(format_args!("warning: evidence is incomplete: {problem}"));
+    }
+    result
+}
+
+/// Packs the bundle of a run that failed, where that is what becomes of it. Gives what is to be told; the result tells a
+/// program the same.
+pub(super) async fn pack(
+    plan: &Plan,
+    run: &RunDir,
+    outcome: &Outcome,
+    result: &mut Value,
+    signals: &mut StopSignals,
+) -> String {
+    let failed = !matches!(outcome.verdict.class, Class::Passed | Class::Cancelled);
+    if plan.on_failure != Some(FailurePolicy::Bundle) || !failed || outcome.host.is_none() {
+        return String::new();
+    }
+    let packed = bundle::of_failed(run.path(), signals).await;
+    let (told, said) = told_of(run.path(), packed);
+    result["bundle"] = told;
+    // The manifest lists the result as it was packed, so this is a file beside the others.
+    let _ = run.write_json("bundle.json", &result["bundle"]);
+    said
+}
+
+fn told_of(run: &Path, packed: Result<Bundle, crate::bundle::PackError>) -> (Value, String) {
+    match packed {
+        Ok(packed) => {
+            let said = RunRecord::read(run).map(|record| bundle::bundle_block(&packed, &record));
+            (bundle::bundle_json(&packed), said.unwrap_or_default())
+        }
+        Err(error) => {
+            let said = format!("Bundle:   none: {error}\n          the evidence and the verdict stand\n");
+            (json!({ "missing": error.to_string() }), said)
+        }
+    }
+}
+
+/// Disks are the largest part of a run and are kept only where the gate asks for it.
+fn discard_disks(plan: &Plan, run: &RunDir, outcome: &Outcome) {
+    if outcome.verdict.class != Class::Passed && outcome.verdict.class != Class::Cancelled {
+        return;
+    }
+    for disk in plan.disks.iter().filter(|disk| !disk.keep) {
+        let _ = disk::remove(&run.path().join(format!("disks/{}.{}", disk.name, disk.format.as_str())));
+    }
+    let _ = disk::remove(&run.path().join("disks/image.qcow2"));
+}
+
+fn declared(outcome: &Outcome) -> Vec<Declared> {
+    let mut files = vec![
+        ("result.json", "verdict"),
+        ("trace.jsonl", "trace of every transition"),
+        ("junit.xml", "verdict for test viewers"),
+        ("run.json", "identity of the run"),
+        (KEPT_GATE, "gate file without its secrets, for a replay"),
+        (RECORDING, "everything that reached the run, for a replay"),
+    ];
+    if outcome.host.is_some() {
+        files.extend([
+            ("qmp.jsonl", "QMP transcript"),
+            ("qemu.stderr", "what QEMU said"),
+            ("argv.txt", "QEMU's command lines"),
+        ]);
+    }
+    let mut declared: Vec<_> = files.into_iter().map(|(path, role)| file(path, role)).collect();
+    declared.extend(outcome.consoles.iter().map(|(path, _)| file(path, "serial console")));
+    declared
+}
+
+fn file(path: &str, role: &str) -> Declared {
+    Declared {
+        path: path.to_owned(),
+        role: role.to_owned(),
+    }
+}
