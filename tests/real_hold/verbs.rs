@@ -1,6 +1,7 @@
 //! The verbs: on the machine of the tiny guest whose installation failed in the middle.
 
-use std::process::Output;
+use std::io::{BufReader, Read as _, Write as _};
+use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
@@ -35,10 +36,14 @@ impl Held {
         Self { place, run, id }
     }
 
-    fn ask(&self, words: &[&str]) -> Output {
-        let mut command = std::process::Command::new(BOOTGATE);
+    fn command(&self, words: &[&str]) -> Command {
+        let mut command = Command::new(BOOTGATE);
         command.arg("inspect").arg(self.place.runs().join(&self.id)).args(words);
-        command.output().unwrap()
+        command
+    }
+
+    fn ask(&self, words: &[&str]) -> Output {
+        self.command(words).output().unwrap()
     }
 
     #[track_caller]
@@ -58,6 +63,27 @@ impl Held {
         let mut words = words.to_vec();
         words.insert(0, "--json");
         serde_json::from_str(&self.says(&words)).unwrap()
+    }
+
+    /// Waits for words on the console and types what belongs to them, in turn.
+    #[track_caller]
+    fn talks_on_the_console(&self, turns: &[(&str, &str)]) {
+        let mut command = self.command(&["console"]);
+        let mut talk = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+        let (mut input, output) = (talk.stdin.take().unwrap(), talk.stdout.take().unwrap());
+        let mut output = BufReader::new(output).bytes().map(Result::unwrap);
+        for (awaited, typed) in turns {
+            let mut seen = Vec::new();
+            while !seen.ends_with(awaited.as_bytes()) {
+                let seen_text = || String::from_utf8_lossy(&seen).into_owned();
+                let byte = output.next();
+                seen.push(byte.unwrap_or_else(|| panic!("no `{awaited}` in {}", seen_text())));
+            }
+            input.write_all(typed.as_bytes()).unwrap();
+        }
+        // Whoever has read enough goes away.
+        drop(output);
+        assert_eq!(talk.wait().unwrap().code(), Some(0));
     }
 
     /// A command in the guest, as soon as it answers again.
@@ -105,6 +131,12 @@ fn every_verb_on_a_held_machine() {
     assert_eq!(held.in_guest("cat /tmp/state"), "halfway\n");
     assert!(resumed.elapsed() < Duration::from_secs(20), "{:?}", resumed.elapsed());
     assert_eq!(held.ask(&["ssh", "--", "exit 7"]).status.code(), Some(7));
+    held.talks_on_the_console(&[
+        ("login: ", "root\n"),
+        ("Password: ", "tiny-live\n"),
+        ("# ", "echo six times seven is $((6*7))\n"),
+        ("six times seven is 42", ""),
+    ]);
     held.says(&["type", "--screen", "root<ret>"]);
     held.says(&["type", "-e", "root"]);
     held.says(&["pause"]);
@@ -123,7 +155,6 @@ fn every_verb_on_a_held_machine() {
 
 #[test]
 fn a_debugger_attaches() {
-    use std::io::{Read as _, Write as _};
     let held = Held::new();
     let address = held.json(&["gdb"])["address"].as_str().unwrap().to_owned();
     assert!(address.starts_with("127.0.0.1:"), "{address}");

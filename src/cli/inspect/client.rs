@@ -21,7 +21,7 @@ pub(super) enum ClientError {
     /// Nobody holds it.
     #[error("nobody holds this machine any more: {0}")]
     NotThere(io::Error),
-    /// The holder said no.
+    /// The holder, or what stands on this side, said no.
     #[error("{}", .0.problem)]
     Refused(Refusal),
     /// The holder went away in the middle.

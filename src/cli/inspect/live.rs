@@ -40,7 +40,7 @@ pub(in crate::cli) fn perform(record: &RunRecord, verb: Verb, as_json: bool) -> 
     let run = Target { record };
     let done = match verb {
         Verb::Show => return run.show(as_json),
-        Verb::Console => return run.streamed(attach::console(&record.path)),
+        Verb::Console => return run.streamed(attach::console(record)),
         Verb::Ssh { command } if command.is_empty() => return run.streamed(run.ssh_client()),
         Verb::Ssh { command } => {
             let done = client::run_in_guest(&record.path, command.join(" "));

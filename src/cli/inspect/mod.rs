@@ -6,6 +6,8 @@ mod command;
 mod disk;
 mod live;
 mod show;
+mod terminal;
+mod typed;
 mod verb;
 
 pub(super) use command::Inspect;

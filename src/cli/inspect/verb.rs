@@ -17,6 +17,9 @@ pub(in crate::cli) enum Verb {
     /// Stop the guest again.
     Pause,
     /// Attach to the serial console; Ctrl-] detaches.
+    ///
+    /// In a script, with pipes instead of a terminal, bytes pass as they are. It goes on after the end of standard input,
+    /// until the console ends, nobody reads its output, or a signal comes: `timeout 10s bootgate inspect last console <keys`.
     Console,
     /// Log in to the guest, or run one command in it with the gate's own login.
     Ssh {

@@ -1,0 +1,6 @@
+//! `bootgate inspect RUN console` against a holder that is the test itself: on a terminal and through pipes.
+
+mod holder;
+mod pipes;
+mod terminal;
+mod window;
