@@ -1,5 +1,6 @@
 //! `bootgate bundle`, and the bundle that a failed run ends with.
 
+use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -150,19 +151,16 @@ pub(super) fn bundle_block(bundle: &Bundle, run: &RunRecord) -> String {
     let path = bundle.path.display();
     let mut text = format!("Bundle:   {path} ({size})\n");
     for dropped in &bundle.manifest.dropped {
-        text.push_str(&format!(
-            "          without {}: {}\n",
-            dropped.role.as_str(),
-            dropped.reason
-        ));
+        let _ = writeln!(text, "          without {}: {}", dropped.role.as_str(), dropped.reason);
     }
     let saved = Checkpoint::open(&run.path.join(CHECKPOINT)).is_ok();
     if saved {
         let images = bundle.manifest.images.iter().filter(|image| image.path.is_none());
-        let images: String = images
-            .map(|image| format!(" --image {}", image.image.path.display()))
-            .collect();
-        text.push_str(&format!("Reopen:   bootgate reopen {path}{images}\n"));
+        let _ = write!(text, "Reopen:   bootgate reopen {path}");
+        for image in images {
+            let _ = write!(text, " --image {}", image.image.path.display());
+        }
+        text.push('\n');
     }
     text
 }

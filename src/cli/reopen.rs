@@ -272,10 +272,11 @@ impl Reopen {
 
 /// Why the machine is not in the bundle, as far as that is known.
 fn missing(unpacked: &Unpacked) -> String {
-    let missing = unpacked.manifest.dropped.iter();
-    missing
+    let dropped = unpacked.manifest.dropped.iter();
+    let dropped: Vec<_> = dropped
         .map(|dropped| format!("; without {}: {}", dropped.role.as_str(), dropped.reason))
-        .collect()
+        .collect();
+    dropped.concat()
 }
 
 /// What only the machine needed: its disks and what was unpacked for it. What a person asked for stays.
