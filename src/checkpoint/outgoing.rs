@@ -137,30 +137,28 @@ async fn receive(
         tokio::task::spawn_blocking(move || store(stream, &partial, room, &counters, &part, tell))
     };
     let telling = tokio::spawn(tell_progress(qmp.clone(), counters, movement, progress.clone()));
-    let outcome = tokio::select! {
-        end = migration::ended(qmp, events) => match end {
-            Ok(MigrationEnd::Completed) => Ok(None),
-            Ok(MigrationEnd::Cancelled) => Err(Failure::Save(SaveError::Cancelled)),
-            Ok(MigrationEnd::Failed) => Err(Failure::Save(failed(qmp).await)),
-            Err(error) => Err(Failure::Save(error.into())),
-        },
-        stored = &mut storing => match joined(stored) {
-            // All that QEMU sent is stored; whether it was all that there is, QEMU says.
-            Ok(stored) => Ok(Some(stored)),
-            Err(error) => Err(Failure::Store(error)),
-        },
-        () = cancel.cancelled() => Err(Failure::Save(SaveError::Cancelled)),
+    let both = async {
+        // Without QMP nobody says whether it was all.
+        let stored = async { Ok(joined((&mut storing).await)) };
+        tokio::try_join!(stored, migration::ended(qmp, &mut *events))
     };
-    let outcome = match outcome {
-        Ok(None) => joined(storing.await).map_err(Failure::Store),
-        Ok(Some(stored)) => match migration::ended(qmp, events).await {
-            Ok(MigrationEnd::Completed) => Ok(stored),
-            Ok(MigrationEnd::Cancelled | MigrationEnd::Failed) => Err(Failure::Save(failed(qmp).await)),
-            Err(error) => Err(Failure::Save(error.into())),
-        },
-        Err(failure) => {
+    let both = tokio::select! {
+        both = both => Some(both),
+        () = cancel.cancelled() => None,
+    };
+    let outcome = match both {
+        // If our end failed, that is why QEMU's did.
+        Some(Ok((Err(error), _))) => Err(Failure::Store(error)),
+        Some(Ok((Ok(stored), MigrationEnd::Completed))) => Ok(stored),
+        Some(Ok((Ok(_), MigrationEnd::Cancelled))) => Err(Failure::Save(SaveError::Cancelled)),
+        Some(Ok((Ok(_), MigrationEnd::Failed))) => {
+            let complaint = migration::complaint(qmp).await;
+            Err(Failure::Save(SaveError::Migration { complaint }))
+        }
+        Some(Err(error)) => Err(Failure::Save(SaveError::Qmp(error))),
+        None => {
             give_up(qmp, events).await;
-            Err(failure)
+            Err(Failure::Save(SaveError::Cancelled))
         }
     };
     telling.abort();
@@ -170,12 +168,6 @@ async fn receive(
 
 fn joined(stored: Result<Result<Stored, StoreError>, tokio::task::JoinError>) -> Result<Stored, StoreError> {
     stored.unwrap_or(Err(StoreError::Cancelled))
-}
-
-async fn failed(qmp: &Qmp) -> SaveError {
-    SaveError::Migration {
-        complaint: migration::complaint(qmp).await,
-    }
 }
 
 /// Ends a migration that is of no use any more, so that the machine is as it was before.

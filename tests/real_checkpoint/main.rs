@@ -4,8 +4,13 @@
 mod guest;
 #[path = "../support/qemu10.rs"]
 mod qemu10;
-mod saved;
+#[path = "../reexec/mod.rs"]
+mod reexec;
 #[path = "../support/tiny.rs"]
 mod tiny;
 
+mod interrupted;
+mod refused;
 mod restore;
+mod saved;
+mod small_disk;

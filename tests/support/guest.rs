@@ -65,30 +65,7 @@ pub(crate) async fn machine(qemu: &Qemu, setup: Setup, run_dir: &Path) -> Machin
     disk::create(&qemu.binary, &target, format, ByteSize(1024 * MIB))
         .await
         .unwrap();
-    let tiny = tiny();
-    let boot = match setup {
-        Setup::Kernel => BootSpec::Kernel {
-            kernel: tiny.kernel.clone(),
-            initrd: Some(tiny.initrd.clone()),
-            append: tiny.append.clone(),
-        },
-        Setup::Uefi => BootSpec::Iso {
-            path: tiny.iso.clone(),
-            attach: Attachment::Cd,
-        },
-        Setup::DiskImage => {
-            let overlay = disks.join("image.qcow2");
-            let made = disk::create_overlay(&qemu.binary, &overlay, &tiny.iso, DiskFormat::Raw).await;
-            made.unwrap();
-            BootSpec::DiskImage {
-                overlay,
-                layers: Vec::new(),
-                base: tiny.iso.clone(),
-                base_format: DiskFormat::Raw,
-                attach: Attachment::Virtio,
-            }
-        }
-    };
+    let boot = boot(qemu, setup, &disks).await;
     let firmware = if setup == Setup::Uefi {
         let files = firmware::find(qemu, Arch::X86_64).unwrap_or_else(|error| panic!("{error}; {}", error.mend()));
         let vars = run_dir.join("uefi-vars.fd");
@@ -124,6 +101,34 @@ pub(crate) async fn machine(qemu: &Qemu, setup: Setup, run_dir: &Path) -> Machin
         firmware_fd: None,
         incoming: None,
         extra_args: Vec::new(),
+    }
+}
+
+/// What a setup boots. The overlay of a disk image is made.
+async fn boot(qemu: &Qemu, setup: Setup, disks: &Path) -> BootSpec {
+    let tiny = tiny();
+    match setup {
+        Setup::Kernel => BootSpec::Kernel {
+            kernel: tiny.kernel.clone(),
+            initrd: Some(tiny.initrd.clone()),
+            append: tiny.append.clone(),
+        },
+        Setup::Uefi => BootSpec::Iso {
+            path: tiny.iso.clone(),
+            attach: Attachment::Cd,
+        },
+        Setup::DiskImage => {
+            let overlay = disks.join("image.qcow2");
+            let made = disk::create_overlay(&qemu.binary, &overlay, &tiny.iso, DiskFormat::Raw).await;
+            made.unwrap();
+            BootSpec::DiskImage {
+                overlay,
+                layers: Vec::new(),
+                base: tiny.iso.clone(),
+                base_format: DiskFormat::Raw,
+                attach: Attachment::Virtio,
+            }
+        }
     }
 }
 
@@ -214,6 +219,24 @@ impl Guest {
     /// Types a line on the console.
     pub(crate) async fn types(&mut self, line: &str) {
         self.keyboard.write_all(format!("{line}\n").as_bytes()).await.unwrap();
+    }
+
+    /// Logs in on the console, where the prompt is.
+    pub(crate) async fn logs_in_on_console(&mut self) {
+        self.says("live login: ").await;
+        self.types("root").await;
+        self.says("Password: ").await;
+        self.types("tiny-live").await;
+        self.does("true").await;
+    }
+
+    /// Has a command done on the console, on which somebody is logged in, and waits for its success.
+    pub(crate) async fn does(&mut self, command: &str) {
+        // The echo of what is typed must not look like the answer.
+        let word = uuid::Uuid::new_v4().simple().to_string();
+        let (left, right) = word.split_at(16);
+        self.types(&format!("{command} && echo {left}''{right}")).await;
+        self.says(&word).await;
     }
 
     /// The registers of all CPUs, as QEMU shows them.
