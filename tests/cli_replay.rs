@@ -160,7 +160,7 @@ fn shorter_deadlines_and_other_rules_come_to_another_verdict() {
     let recorded = Recorded::new();
     insta::assert_snapshot!("shorter_deadlines", recorded.page(&["--deadline-scale", "10"]));
     let rule = "[[rule]]\nid = \"fake\"\nclass = \"failed\"\ncause = \"fake-image\"\nfatal = true\nsources = [\"serial\"]\n\
-                text = \"Welcome to Fake\"\ntitle = \"The image is a fake.\"\nroot_cause = \"It says so.\"\n\
+                text = \"Welcome to Fake\"\ntitle = \"The image is a fake.\"\nroot-cause = \"It says so.\"\n\
                 remedy = \"Take a real one.\"\nmatches = [\"Welcome to Fake\"]\nignores = [\"Welcome\"]\n";
     let rules = recorded.beside("rules.toml", rule);
     insta::assert_snapshot!("another_rule", recorded.page(&["--rules", &rules]));
