@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lint tests deps guest recordings qemu10
+.PHONY: help demo test check lint tests deps guest recordings bench qemu10
 
 # The scripts for this machine, and those that a guest's busybox runs.
 begin_with = $(shell find .ci fixtures tests -type f -exec awk 'FNR == 1 && /^\#!.*$(1)$$/ { print FILENAME } { nextfile }' {} +)
@@ -46,6 +46,10 @@ lint: ## formatting, clippy, documentation, shell scripts and, where cargo-deny 
 tests: ## every test, on what the other commands have built
 	cargo test --locked --doc
 	if $(has_nextest); then cargo nextest run --locked; else cargo test --locked --lib --bins --tests; fi
+
+# The dev profile, like everything here: what takes time is QEMU, zstd and SHA-256, and the last two are optimised in it.
+bench: guest qemu10 ## time from a failure to a bundle, and from a bundle to a guest that answers
+	cargo bench --locked --profile dev --bench checkpoint
 
 deps: ## install the packages that are missing (Debian 12, Debian 13, Ubuntu 24.04)
 	.ci/install-deps

@@ -29,14 +29,14 @@ impl Forge {
 
     /// Names a file in the manifest.
     pub(crate) fn lists(mut self, path: &str, data: &[u8]) -> Self {
-        let sha256: String = Sha256::digest(data).iter().map(|byte| format!("{byte:02x}")).collect();
+        let sha256 = bootgate::qemu::disk::Digest::from(Sha256::new_with_prefix(data)).to_string();
         let file = json!({ "path": path, "size_bytes": data.len(), "sha256": sha256 });
         self.files.push(json!({ "role": "evidence", "file": file }));
         self
     }
 
     /// Names something as a file in the manifest.
-    pub(crate) fn lists_value(mut self, file: Value) -> Self {
+    pub(crate) fn lists_value(mut self, file: &Value) -> Self {
         self.files.push(json!({ "role": "disk", "file": file }));
         self
     }

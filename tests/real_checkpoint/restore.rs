@@ -76,7 +76,6 @@ async fn goes_on(qemu: Qemu, setup: Setup) {
             matches!(guest.machine.firmware, FirmwareSpec::Uefi { .. }),
             setup == Setup::Uefi
         );
-        // A restored machine is saved like any other; its disks lie in two directories, so only its own can be.
         guest.quit().await;
         verify(checkpoint).await;
     }
