@@ -44,10 +44,10 @@ pub fn describe(plan: &Plan) -> String {
         page.line("rules", &format!("{}, before the built-in ones", rules.display()));
     }
     let policy = match plan.on_failure {
-        None | Some(FailurePolicy::Discard) => "the evidence is kept, the machine is ended",
-        // The key is read so that gate files can say it already; the machine that fails is ended all the same.
-        Some(FailurePolicy::Hold) => "hold (not in this version: the evidence is kept, the machine is ended)",
-        Some(FailurePolicy::Bundle) => "bundle (not in this version: the evidence is kept, the machine is ended)",
+        None => "on a terminal the machine is held for a person, elsewhere it becomes a bundle",
+        Some(FailurePolicy::Discard) => "the evidence is kept, the machine is ended",
+        Some(FailurePolicy::Hold) => "the machine is held for a person; under CI=true it becomes a bundle",
+        Some(FailurePolicy::Bundle) => "the machine becomes a bundle",
     };
     page.line("on failure", policy);
     let scale = plan
