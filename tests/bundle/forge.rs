@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use bootgate::qemu::disk::Digest;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 use tar::{EntryType, Header};
@@ -29,14 +30,14 @@ impl Forge {
 
     /// Names a file in the manifest.
     pub(crate) fn lists(mut self, path: &str, data: &[u8]) -> Self {
-        let sha256: String = Sha256::digest(data).iter().map(|byte| format!("{byte:02x}")).collect();
+        let sha256 = Digest::from(Sha256::new_with_prefix(data)).to_string();
         let file = json!({ "path": path, "size_bytes": data.len(), "sha256": sha256 });
         self.files.push(json!({ "role": "evidence", "file": file }));
         self
     }
 
     /// Names something as a file in the manifest.
-    pub(crate) fn lists_value(mut self, file: Value) -> Self {
+    pub(crate) fn lists_value(mut self, file: &Value) -> Self {
         self.files.push(json!({ "role": "disk", "file": file }));
         self
     }

@@ -9,7 +9,7 @@ use serde_json::json;
 use tar::EntryType;
 
 use crate::forge::{Forge, write};
-use crate::run::{Run, unpacked, unpacked_within};
+use crate::run::{MIB_BYTES, Run, unpacked, unpacked_within};
 
 /// A folder in which nothing but the bundle is to be found afterwards.
 struct Yard(tempfile::TempDir);
@@ -153,7 +153,7 @@ async fn other_content_than_the_manifest_says_is_refused() {
         "{longer:?}"
     );
     let sparse = json!({ "path": "a", "size_bytes": 10, "extents": [[0, 1]], "sha256": "0".repeat(64) });
-    let not_sparse = refused(Forge::new().lists_value(sparse).entry(b"a", EntryType::Regular, b"x")).await;
+    let not_sparse = refused(Forge::new().lists_value(&sparse).entry(b"a", EntryType::Regular, b"x")).await;
     assert!(matches!(not_sparse, UnpackError::Damaged { .. }), "{not_sparse:?}");
 }
 
@@ -168,7 +168,7 @@ async fn parts_that_make_no_sense_are_refused() {
     ];
     for map in maps {
         let sparse = json!({ "path": "a", "size_bytes": 10, "extents": map, "sha256": "0".repeat(64) });
-        let refused = refused(Forge::new().lists_value(sparse)).await;
+        let refused = refused(Forge::new().lists_value(&sparse)).await;
         assert!(matches!(refused, UnpackError::Manifest { .. }), "{refused:?}");
     }
 }
@@ -180,7 +180,7 @@ async fn a_bomb_does_not_go_off() {
         data_bytes_max: MIB,
         file_bytes_max: 2 * MIB,
     };
-    let zeros = vec![0; 4 * MIB as usize];
+    let zeros = vec![0; 4 * MIB_BYTES];
     let honest = || Forge::new().lists("a", &zeros).entry(b"a", EntryType::Regular, &zeros);
     let file = yard.refuses_within(honest().write(yard.folder()), small).await;
     assert!(matches!(file, UnpackError::TooLarge { .. }), "{file:?}");
@@ -203,7 +203,7 @@ async fn a_bomb_does_not_go_off() {
     let tail = yard.refuses(tail).await;
     assert!(matches!(tail, UnpackError::Compression { .. }), "{tail:?}");
     let disk = json!({ "path": "a", "size_bytes": 1_u64 << 62, "extents": [], "sha256": "0".repeat(64) });
-    let disk = yard.refuses(Forge::new().lists_value(disk).write(yard.folder())).await;
+    let disk = yard.refuses(Forge::new().lists_value(&disk).write(yard.folder())).await;
     assert!(matches!(disk, UnpackError::TooLarge { .. }), "{disk:?}");
 }
 
