@@ -6,8 +6,11 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use bootgate::plan::{Attachment, DiskCache, DiskFormat};
-use bootgate::qemu::argv::{BootSpec, FirmwareSpec, IMAGE_NODE, MachineSpec, build, disk_node, shell_quoted};
+use bootgate::qemu::argv::{
+    BootSpec, FirmwareSpec, IMAGE_NODE, Incoming, LayerSpec, MachineSpec, build, disk_node, shell_quoted,
+};
 use bootgate::qemu::binary::Qemu;
+use bootgate::qemu::feature::Features;
 use bootgate::units::MIB;
 use proptest::prelude::*;
 use qemu_support::machines::{cases, create_files, disk, usual};
@@ -27,6 +30,7 @@ fn command_lines_are_stable() {
     for (name, spec) in cases(dir, &old) {
         insta::assert_snapshot!(name, shell_quoted(&build(&spec).unwrap()));
     }
+    insta::assert_snapshot!("restored", shell_quoted(&build(&restored(dir, &old)).unwrap()));
     let mut newer = old;
     newer.exit_with_parent = true;
     newer.sandbox = false;
@@ -39,6 +43,31 @@ fn command_lines_are_stable() {
         *smm = true;
     }
     insta::assert_snapshot!("combined_flash_smm", shell_quoted(&build(&secure).unwrap()));
+}
+
+/// A machine that goes on from a checkpoint: each disk over the layers that belong to its memory.
+fn restored(dir: &Path, features: &Features) -> MachineSpec {
+    let layer = |name: &str, format| LayerSpec {
+        path: dir.join(name),
+        format,
+    };
+    let mut spec = usual(dir, features);
+    spec.incoming = Some(Incoming {
+        machine_type: "pc-q35-7.2".to_owned(),
+    });
+    spec.boot = BootSpec::DiskImage {
+        overlay: dir.join("image-1.qcow2"),
+        layers: vec![layer("image.qcow2", DiskFormat::Qcow2)],
+        base: dir.join("base.raw"),
+        base_format: DiskFormat::Raw,
+        attach: Attachment::Virtio,
+    };
+    spec.disks = vec![disk(dir, "target", DiskFormat::Qcow2, DiskCache::Unsafe, true)];
+    spec.disks[0].layers = vec![
+        layer("disk-target.1.qcow2", DiskFormat::Qcow2),
+        layer("target.raw", DiskFormat::Raw),
+    ];
+    spec
 }
 
 #[test]

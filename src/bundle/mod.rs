@@ -1,7 +1,7 @@
 //! A run in one file: its evidence, its checkpoint, and what its guest wrote; to be taken elsewhere and reopened there.
 //!
 //! A bundle is a tar archive in one zstd stream. Its first entry, `bundle.json`, names every other with its size, its
-//! digest and, for a sparse file, where its data is. [`unpack`] takes nothing that is not named there, and the map of a
+//! digest and, for a sparse file, where its data is. [`unpack()`] takes nothing that is not named there, and the map of a
 //! sparse entry (GNU tar's form 1.0, so that `tar --zstd -xf` gives the same files) must be the manifest's, byte for byte.
 
 mod archive;

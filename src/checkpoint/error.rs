@@ -17,6 +17,12 @@ pub enum SaveError {
         /// QEMU's name of its state.
         state: String,
     },
+    /// It was saved, and has not run since.
+    #[error(
+        "the machine has been saved already and has not run since, and QEMU does not save it twice: use that checkpoint, \
+         or resume the machine first"
+    )]
+    SavedBefore,
     /// The directory is there already.
     #[error("`{}` is there already; a checkpoint never replaces another", .path.display())]
     Exists {

@@ -1,7 +1,7 @@
 //! A stopped machine as files: its memory and devices, its disks as they were, its firmware, and what QEMU it needs; and
 //! the way back.
 //!
-//! [`save`] writes a checkpoint into a run directory; [`Checkpoint`] opens one, there or where a bundle was unpacked, and
+//! [`save()`] writes a checkpoint into a run directory; [`Checkpoint`] opens one, there or where a bundle was unpacked, and
 //! [`Checkpoint::feed`] gives its memory to a QEMU that waits for it. `machine.json` is written last: a checkpoint that has
 //! it is whole.
 

@@ -23,6 +23,7 @@ use super::memory::MEMORY_FILE;
 use super::outgoing::{self, Memory};
 use super::progress::{Phase, Progress};
 use super::record::{MACHINE_FILE, Record, SshAccess};
+use super::stored::safe_relative;
 
 /// What part of the guest's memory must be free on the disk to begin with: a guest of 2 GiB that has booted takes 5 % of
 /// it, one that is full of files some 30 %. What is really there is looked at while it is written.
@@ -134,11 +135,15 @@ async fn stopped(qmp: &Qmp) -> Result<String, SaveError> {
         RunState::running | RunState::inmigrate | RunState::finish_migrate => {
             Err(SaveError::NotStopped { state: name })
         }
+        RunState::postmigrate => Err(SaveError::SavedBefore),
         _ => Ok(name),
     }
 }
 
 fn prepare(request: &SaveRequest, directory: &Path) -> Result<(), SaveError> {
+    safe_relative(&request.name).map_err(|_| SaveError::Elsewhere {
+        path: directory.to_owned(),
+    })?;
     describe::check_places(&request.machine, &request.run_dir)?;
     let run_dir = &request.run_dir;
     let free = free_bytes(run_dir).map_err(SaveError::host("examine", run_dir))?;
@@ -177,16 +182,4 @@ fn write(path: &Path, record: &Record) -> Result<(), SaveError> {
     let json = serde_json::to_vec_pretty(record).map_err(io::Error::other);
     json.and_then(|bytes| write_atomically(path, &bytes))
         .map_err(SaveError::host("write", path))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_request_can_be_sent_to_a_task() {
-        fn is_send<T: Send + 'static>() {}
-        is_send::<SaveRequest>();
-        is_send::<Saved>();
-    }
 }

@@ -336,3 +336,6 @@ fn are_zero(file: &File, extents: &[(u64, u64)]) -> io::Result<bool> {
     })?;
     Ok(zero)
 }
+
+#[cfg(test)]
+mod tests;

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use bootgate::qemu::disk::Digest;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 use tar::{EntryType, Header};
@@ -29,7 +30,7 @@ impl Forge {
 
     /// Names a file in the manifest.
     pub(crate) fn lists(mut self, path: &str, data: &[u8]) -> Self {
-        let sha256 = bootgate::qemu::disk::Digest::from(Sha256::new_with_prefix(data)).to_string();
+        let sha256 = Digest::from(Sha256::new_with_prefix(data)).to_string();
         let file = json!({ "path": path, "size_bytes": data.len(), "sha256": sha256 });
         self.files.push(json!({ "role": "evidence", "file": file }));
         self

@@ -9,7 +9,7 @@ use serde_json::json;
 use tar::EntryType;
 
 use crate::forge::{Forge, write};
-use crate::run::{Run, unpacked, unpacked_within};
+use crate::run::{MIB_BYTES, Run, unpacked, unpacked_within};
 
 /// A folder in which nothing but the bundle is to be found afterwards.
 struct Yard(tempfile::TempDir);
@@ -180,7 +180,7 @@ async fn a_bomb_does_not_go_off() {
         data_bytes_max: MIB,
         file_bytes_max: 2 * MIB,
     };
-    let zeros = vec![0; 4 * MIB as usize];
+    let zeros = vec![0; 4 * MIB_BYTES];
     let honest = || Forge::new().lists("a", &zeros).entry(b"a", EntryType::Regular, &zeros);
     let file = yard.refuses_within(honest().write(yard.folder()), small).await;
     assert!(matches!(file, UnpackError::TooLarge { .. }), "{file:?}");

@@ -16,6 +16,9 @@ use bootgate::qemu::feature::Accel;
 use bootgate::units::MIB;
 use tokio::sync::watch;
 
+/// A MiB, as the length of a buffer.
+pub(crate) const MIB_BYTES: usize = 1024 * 1024;
+
 /// A folder with a run in it.
 pub(crate) struct Run {
     pub(crate) folder: tempfile::TempDir,
@@ -45,16 +48,16 @@ impl Run {
             std::fs::create_dir_all(folder.path().join(path)).unwrap();
         }
         std::fs::write(run.join("trace.jsonl"), "{}\n").unwrap();
-        std::fs::write(run.join("ssh/install.log"), noise(MIB as usize, 1)).unwrap();
+        std::fs::write(run.join("ssh/install.log"), noise(MIB_BYTES, 1)).unwrap();
         std::fs::write(run.join("lock"), "").unwrap();
         std::os::unix::fs::symlink("/etc/passwd", run.join("link")).unwrap();
-        std::fs::write(run.join("checkpoint/ram.zst"), noise(2 * MIB as usize, 2)).unwrap();
+        std::fs::write(run.join("checkpoint/ram.zst"), noise(2 * MIB_BYTES, 2)).unwrap();
         let disk = std::fs::File::create(run.join("disks/target.raw")).unwrap();
         disk.set_len(64 * MIB).unwrap();
-        disk.write_all_at(&noise(MIB as usize / 2, 3), 0).unwrap();
-        disk.write_all_at(&noise(MIB as usize / 2, 4), 32 * MIB).unwrap();
+        disk.write_all_at(&noise(MIB_BYTES / 2, 3), 0).unwrap();
+        disk.write_all_at(&noise(MIB_BYTES / 2, 4), 32 * MIB).unwrap();
         let image = folder.path().join("live.iso");
-        std::fs::write(&image, noise(MIB as usize, 5)).unwrap();
+        std::fs::write(&image, noise(MIB_BYTES, 5)).unwrap();
         let record = record(&run, &image);
         let run = Self { folder, record };
         run.write_record();

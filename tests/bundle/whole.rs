@@ -8,7 +8,7 @@ use bootgate::bundle::{PackError, Role, UnpackError, partial_name};
 use bootgate::checkpoint::{Cancel, Checkpoint, RestoreError};
 use bootgate::units::MIB;
 
-use crate::run::{Run, unpacked};
+use crate::run::{MIB_BYTES, Run, unpacked};
 
 /// Every plain file below a folder: path and content.
 fn files(root: &Path) -> Vec<(String, Vec<u8>)> {
@@ -125,7 +125,7 @@ async fn a_machine_that_was_not_saved_whole_leaves_its_evidence_and_disks() {
 #[tokio::test]
 async fn what_changed_since_it_was_saved_is_not_packed() {
     let run = Run::new();
-    std::fs::write(run.dir().join("checkpoint/ram.zst"), vec![1; 2 * MIB as usize]).unwrap();
+    std::fs::write(run.dir().join("checkpoint/ram.zst"), vec![1; 2 * MIB_BYTES]).unwrap();
     let changed = run.pack(false, u64::MAX).await;
     assert!(
         matches!(&changed, Err(PackError::Changed { path }) if path == "checkpoint/ram.zst"),

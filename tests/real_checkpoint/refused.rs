@@ -2,11 +2,14 @@
 
 use std::path::{Path, PathBuf};
 
-use bootgate::checkpoint::{Checkpoint, MACHINE_FILE, MEMORY_FILE, RestoreError, SaveError};
-use bootgate::plan::Arch;
+use bootgate::checkpoint::{
+    Cancel, Checkpoint, HostSide, MACHINE_FILE, MEMORY_FILE, Progress, RestoreError, SaveError,
+};
+use bootgate::plan::{Arch, Network};
 use bootgate::qemu::binary::Qemu;
 use bootgate::qemu::feature::Accel;
 use serde_json::{Value, json};
+use tokio::sync::watch;
 
 use crate::guest::{Guest, Setup, machine, packaged, unpacked};
 use crate::saved::{request, restored, saved};
@@ -26,7 +29,7 @@ impl Saved {
         let guest = Guest::fresh(&qemu, &run_dir, machine(&qemu, setup, &run_dir).await).await;
         let directory = saved(request(&guest, &run_dir)).await.unwrap().directory;
         let again = saved(request(&guest, &run_dir)).await;
-        assert!(matches!(again, Err(SaveError::Exists { .. })), "{again:?}");
+        assert!(matches!(again, Err(SaveError::SavedBefore)), "{again:?}");
         guest.quit().await;
         Self {
             folder,
@@ -173,9 +176,57 @@ async fn a_running_guest_and_foreign_disks_are_not_saved() {
     greedy.room.reserve_bytes = u64::MAX / 2;
     let refused = saved(greedy).await;
     assert!(matches!(refused, Err(SaveError::TooFull { .. })), "{refused:?}");
+    let mut there = request(&guest, folder.path());
+    there.name = "disks".to_owned();
+    let refused = saved(there).await;
+    assert!(matches!(refused, Err(SaveError::Exists { .. })), "{refused:?}");
     guest.cont().await;
     let refused = saved(request(&guest, folder.path())).await;
     assert!(matches!(refused, Err(SaveError::NotStopped { .. })), "{refused:?}");
     assert!(!folder.path().join("checkpoint").exists());
     guest.quit().await;
+}
+
+#[tokio::test]
+async fn arguments_of_a_gate_are_passed_on_only_where_they_open_nothing() {
+    let saved = Saved::new(packaged().await, Setup::Kernel).await;
+    let (progress, cancel) = (watch::channel(Progress::default()).0, Cancel::default());
+    let path = saved.directory.join(MACHINE_FILE);
+    let mut record: Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+    let rows: [(&[&str], bool); 5] = [
+        (&["-smbios", "type=1,serial=fault:hang"], true),
+        (&["-smbios", "file=/etc/shadow"], false),
+        (&["-smbios", "type=11,path=/etc/shadow"], false),
+        (&["-drive", "file=/etc/shadow"], false),
+        (&["-smbios"], false),
+    ];
+    for (index, (arguments, harmless)) in rows.into_iter().enumerate() {
+        record["extra_args"] = json!(arguments);
+        std::fs::write(&path, serde_json::to_vec(&record).unwrap()).unwrap();
+        let checkpoint = Checkpoint::open(&saved.directory).unwrap();
+        let images = checkpoint
+            .find_images(Vec::new(), progress.clone(), &cancel)
+            .await
+            .unwrap();
+        let work = saved.folder.path().join(format!("work-{index}"));
+        let files = checkpoint.lay_out(&saved.qemu.binary, &work, &images).await.unwrap();
+        let host = |allow_arguments| HostSide {
+            features: saved.qemu.features.clone(),
+            data_dirs: Vec::new(),
+            run_id: "reopened".to_owned(),
+            network: Network::Isolated,
+            qmp_fd: 3,
+            serial_fd: 4,
+            firmware_fd: None,
+            allow_arguments,
+        };
+        let spec = checkpoint.machine_spec(&files, host(false));
+        assert_eq!(spec.is_ok(), harmless, "{arguments:?}");
+        assert!(
+            harmless || matches!(spec, Err(RestoreError::Arguments { .. })),
+            "{spec:?}"
+        );
+        let trusted = checkpoint.machine_spec(&files, host(true)).unwrap();
+        assert_eq!(trusted.extra_args, arguments);
+    }
 }
