@@ -172,6 +172,82 @@ fn a_failed_machine_is_opened_again_elsewhere() {
     assert_reopens_elsewhere(None);
 }
 
+/// A run that is about to save its machine of 2 GiB.
+fn saving() -> run::Running {
+    let mut gate = GateFile::new(Boots::Kernel);
+    gate.put("gate", "interrupted".into());
+    gate.truncate(2);
+    gate.set("machine.memory", "'2GiB'");
+    gate.put("stage.1.command", "exit 1".into());
+    gate.set("stage.1.pass", "['never printed']");
+    gate.set("on-failure", "'bundle'");
+    let mut run = start_with(&gate, &[], &[]);
+    run.until(|record| record["to"] == "Saving");
+    run
+}
+
+/// Nothing that could be taken for a machine is there.
+fn assert_not_saved(run: &Path) {
+    let checkpoint = run.join("checkpoint");
+    let names: Vec<_> = std::fs::read_dir(&checkpoint)
+        .map(|entries| {
+            entries
+                .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+                .collect()
+        })
+        .unwrap_or_default();
+    assert!(!names.iter().any(|name| name == "machine.json"), "{names:?}");
+    let mut bundle = run.as_os_str().to_owned();
+    bundle.push(".tar.zst");
+    assert!(!Path::new(&bundle).exists(), "there is a bundle");
+}
+
+#[test]
+fn sigterm_while_the_machine_is_saved() {
+    let run = saving();
+    let asked = Instant::now();
+    nix::sys::signal::kill(run.controller(), nix::sys::signal::Signal::SIGTERM).unwrap();
+    let run = run.end();
+    assert!(asked.elapsed() < Duration::from_secs(5), "{:?}", asked.elapsed());
+    assert_eq!(run.exit_code, 1, "the verdict stands: {}", run.story());
+    assert_eq!(run.result["verdict"]["cause"], "command-failed");
+    assert!(
+        run.result["bundle"]["missing"].as_str().unwrap().contains("signal"),
+        "{}",
+        run.result
+    );
+    assert_not_saved(&run.path);
+    run.audit();
+}
+
+#[test]
+fn kill_while_the_machine_is_saved() {
+    let run = saving();
+    let path = run.path();
+    nix::sys::signal::kill(run.controller(), nix::sys::signal::Signal::SIGKILL).unwrap();
+    let (_folder, output) = run.end_without_result();
+    assert_eq!(output.status.code(), None);
+    assert_not_saved(&path);
+    for file in ["screen-1.png", "registers-1.txt", "machine-1.json", "trace.jsonl"] {
+        assert!(path.join(file).metadata().unwrap().len() > 0, "{file}");
+    }
+    let bootgate = |words: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_bootgate"));
+        command.args(words).output().unwrap()
+    };
+    let run = path.to_str().unwrap();
+    let trace = bootgate(&["trace", run]);
+    let trace = String::from_utf8_lossy(&trace.stdout).into_owned();
+    assert!(
+        trace.contains("Capturing → Saving") && trace.contains("command-failed"),
+        "{trace}"
+    );
+    let reopened = bootgate(&["reopen", run, "registers"]);
+    assert_eq!(reopened.status.code(), Some(4));
+    let said = String::from_utf8_lossy(&reopened.stderr).into_owned();
+    assert!(said.contains("no whole checkpoint"), "{said}");
+}
+
 #[test]
 fn the_same_on_qemu10() {
     let Some(qemu) = qemu10() else {

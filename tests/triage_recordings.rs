@@ -85,6 +85,39 @@ fn rules_find_what_is_there_and_nothing_else() {
     }
 }
 
+/// The recordings of gates that pass: the console of a live system, an installer's output, an installed system.
+#[test]
+fn over_whole_gates_no_rule_but_a_note_finds_anything() {
+    let runs = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/runs");
+    let mut consoles = 0;
+    for run in std::fs::read_dir(runs).unwrap().map(|entry| entry.unwrap().path()) {
+        let Ok(result) = std::fs::read_to_string(run.join("result.json")) else {
+            continue;
+        };
+        let result: serde_json::Value = serde_json::from_str(&result).unwrap();
+        if result["verdict"]["class"] != "passed" {
+            continue;
+        }
+        for console in ["serial.log", "serial-2.log", "firmware.log", "firmware-2.log"] {
+            let Ok(bytes) = std::fs::read(run.join(console)) else {
+                continue;
+            };
+            consoles += 1;
+            for finding in found(&bytes, 4096) {
+                let rule = builtin().rule(finding.rule).clone();
+                assert_eq!(
+                    rule.class,
+                    RuleClass::Note,
+                    "{} in {}/{console}",
+                    rule.id,
+                    run.display()
+                );
+            }
+        }
+    }
+    assert!(consoles >= 4, "only {consoles} consoles of passed runs are recorded");
+}
+
 #[test]
 fn over_clean_consoles_no_rule_but_a_note_finds_anything() {
     for name in ["debian-12/clean.bin", "debian-12/spinner.bin"] {

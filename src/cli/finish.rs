@@ -35,10 +35,12 @@ impl Kept {
     /// What is to become of it.
     pub(super) fn of(plan: &Plan, run: &RunDir, outcome: &Outcome) -> Self {
         let failed = !matches!(outcome.verdict.class, Class::Passed | Class::Cancelled);
-        if plan.on_failure == Some(FailurePolicy::Bundle) && failed && outcome.host.is_some() {
-            Self::Bundle(bundle::beside(run.path()))
-        } else {
+        if plan.on_failure != Some(FailurePolicy::Bundle) || !failed || outcome.host.is_none() {
             Self::Nothing
+        } else if outcome.was_cut_short {
+            Self::NoBundle("a signal came before the machine was saved".to_owned())
+        } else {
+            Self::Bundle(bundle::beside(run.path()))
         }
     }
 

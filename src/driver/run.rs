@@ -70,6 +70,8 @@ pub struct Outcome {
     pub took: Duration,
     /// What became of each machine's console, in order.
     pub consoles: Vec<(String, TapSummary)>,
+    /// True if a signal ended what was being done about the verdict.
+    pub was_cut_short: bool,
     /// Lines of the trace that could not be written.
     pub trace_lost: u64,
     /// The last lines of the last console, printable.
@@ -290,6 +292,7 @@ impl Driver<'_> {
             started: self.started,
             took: self.started.elapsed(),
             consoles: self.consoles.clone(),
+            was_cut_short: self.intake.machine.was_cut_short(),
             trace_lost: self.trace.lost(),
             console_tail: match &self.vm {
                 Some(vm) => vm.console.tail(CONSOLE_TAIL_LINES),

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use statig::blocking::{IntoStateMachineExt as _, StateMachine};
 
 use crate::machine::gate::{Gate, Outbox};
-use crate::machine::{Deadlines, Effect, Event, StageReport, State, Verdict};
+use crate::machine::{Class, Deadlines, Effect, Event, StageReport, State, Verdict};
 use crate::plan::{Evidence, Plan};
 
 /// The gate's state machine. It performs nothing: whoever holds it hands in what happened and does what it asks.
@@ -82,6 +82,11 @@ impl Machine {
     /// What is known of each stage, in the plan's order.
     pub fn reports(&self) -> &[StageReport] {
         &self.inner.inner().reports
+    }
+
+    /// True if a signal ended what was being done about a verdict that was decided already.
+    pub fn was_cut_short(&self) -> bool {
+        self.inner.inner().kill && self.verdict().is_some_and(|verdict| verdict.class != Class::Cancelled)
     }
 
     /// How long a failed machine is kept for a person.

@@ -129,6 +129,7 @@ pub(crate) fn outcome(class: Class) -> Outcome {
         started,
         took: Duration::from_millis(83_456),
         consoles: vec![("serial.log".to_owned(), summary)],
+        was_cut_short: false,
         trace_lost: 0,
         console_tail: vec!["the last line".to_owned(), HOSTILE.to_owned()],
     }

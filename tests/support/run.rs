@@ -116,6 +116,21 @@ impl Running {
         self.follow.run().unwrap().to_owned()
     }
 
+    /// The run's directory.
+    pub(crate) fn path(&self) -> PathBuf {
+        self.follow.run().expect("there is a run directory").to_owned()
+    }
+
+    /// Waits for the end of a run that was killed: its folder, and what it said.
+    pub(crate) fn end_without_result(mut self) -> (TempDir, Output) {
+        while !matches!(self.next(), Seen::Ended) {}
+        let output = self.ended.take().unwrap().join().unwrap();
+        (
+            std::mem::replace(&mut self.folder, tempfile::tempdir().unwrap()),
+            output,
+        )
+    }
+
     /// The program's process.
     pub(crate) fn controller(&self) -> Pid {
         self.controller

@@ -35,7 +35,7 @@ pub(in crate::cli) enum Verb {
     },
     /// Type text on the serial console, or with --screen on the machine's keyboard.
     Type {
-        /// The text. On the keyboard, keys stand in angle brackets: <ret>, <tab>, <f1>, <ctrl-alt-del>.
+        /// The text. On the keyboard, keys stand in angle brackets: `<ret>`, `<tab>`, `<f1>`, `<ctrl-alt-del>`.
         text: String,
         /// Press keys instead: for what asks on the screen.
         #[arg(long)]
