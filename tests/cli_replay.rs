@@ -11,6 +11,11 @@ const GATE: &str = "gate = \"live\"\ntimeout-scale = 1.0\n[image]\niso = \"live.
      [[stage]]\nname = \"boot\"\nkind = \"boot\"\ntimeout = \"20s\"\nclaims = \"marker\"\n";
 const CONSOLE: &str = "Linux version 6.1.0 (fake)\r\nWelcome to Fake\r\nLIVE-READY\r\n";
 
+/// A rules file that knows the recorded console.
+const RULE: &str = "[[rule]]\nid = \"fake\"\nclass = \"failed\"\ncause = \"fake-image\"\nfatal = true\nsources = [\"serial\"]\n\
+                text = \"Welcome to Fake\"\ntitle = \"The image is a fake.\"\nroot-cause = \"It says so.\"\n\
+                remedy = \"Take a real one.\"\nmatches = [\"Welcome to Fake\"]\nignores = [\"Welcome\"]\n";
+
 /// A folder that keeps one recorded run.
 struct Recorded(tempfile::TempDir);
 
@@ -159,11 +164,21 @@ fn where_the_machine_does_something_else_the_recording_ends() {
 fn shorter_deadlines_and_other_rules_come_to_another_verdict() {
     let recorded = Recorded::new();
     insta::assert_snapshot!("shorter_deadlines", recorded.page(&["--deadline-scale", "10"]));
-    let rule = "[[rule]]\nid = \"fake\"\nclass = \"failed\"\ncause = \"fake-image\"\nfatal = true\nsources = [\"serial\"]\n\
-                text = \"Welcome to Fake\"\ntitle = \"The image is a fake.\"\nroot-cause = \"It says so.\"\n\
-                remedy = \"Take a real one.\"\nmatches = [\"Welcome to Fake\"]\nignores = [\"Welcome\"]\n";
-    let rules = recorded.beside("rules.toml", rule);
+    let rules = recorded.beside("rules.toml", RULE);
     insta::assert_snapshot!("another_rule", recorded.page(&["--rules", &rules]));
+}
+
+#[test]
+fn rules_that_came_with_the_gate_are_used_again() {
+    let recorded = Recorded::new();
+    let with_rules = format!("{GATE}[triage]\nrules = [\"known.toml\"]\n");
+    recorded.write("gate.toml", &with_rules);
+    recorded.write("rules-1.toml", RULE);
+    let cause = |arguments: &[&str]| recorded.replay(arguments).json()["replayed"]["cause"].clone();
+    assert_eq!(cause(&["--json"]), "fake-image");
+    let gate = recorded.beside("other.toml", &with_rules);
+    recorded.beside("known.toml", &RULE.replace("fake-image", "forged-image"));
+    assert_eq!(cause(&["--json", "--gate", &gate]), "forged-image");
 }
 
 #[test]

@@ -197,9 +197,11 @@ fn assert_not_saved(run: &Path) {
         })
         .unwrap_or_default();
     assert!(!names.iter().any(|name| name == "machine.json"), "{names:?}");
-    let mut bundle = run.as_os_str().to_owned();
-    bundle.push(".tar.zst");
-    assert!(!Path::new(&bundle).exists(), "there is a bundle");
+    for suffix in [".tar.zst", ".evidence.tar.zst"] {
+        let mut bundle = run.as_os_str().to_owned();
+        bundle.push(suffix);
+        assert!(!Path::new(&bundle).exists(), "there is a bundle");
+    }
 }
 
 #[test]

@@ -82,11 +82,20 @@ fn refuse(problem: &str, code: u8) -> ExitCode {
     ExitCode::from(code)
 }
 
-/// The bundle of a run lies beside its directory.
+/// The bundle of a run lies beside its directory. Its name says whether the machine is in it.
 pub(super) fn beside(run: &Path) -> PathBuf {
     let mut name = run.as_os_str().to_owned();
-    name.push(".tar.zst");
+    name.push(if has_machine(run) {
+        ".tar.zst"
+    } else {
+        ".evidence.tar.zst"
+    });
     PathBuf::from(name)
+}
+
+/// True if the machine of a run is saved, and whole.
+pub(super) fn has_machine(run: &Path) -> bool {
+    Checkpoint::open(&run.join(CHECKPOINT)).is_ok()
 }
 
 /// Packs the bundle of a run that has just failed. A signal ends it; then the file is named as not whole.
@@ -153,14 +162,15 @@ pub(super) fn bundle_block(bundle: &Bundle, run: &RunRecord) -> String {
     for dropped in &bundle.manifest.dropped {
         let _ = writeln!(text, "          without {}: {}", dropped.role.as_str(), dropped.reason);
     }
-    let saved = Checkpoint::open(&run.path.join(CHECKPOINT)).is_ok();
-    if saved {
+    if has_machine(&run.path) {
         let images = bundle.manifest.images.iter().filter(|image| image.path.is_none());
         let _ = write!(text, "Reopen:   bootgate reopen {path}");
         for image in images {
             let _ = write!(text, " --image {}", image.image.path.display());
         }
         text.push('\n');
+    } else {
+        text.push_str("          evidence only: the machine is not in it\n");
     }
     text
 }

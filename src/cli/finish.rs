@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::driver::{Outcome, StopSignals};
 use crate::evidence::{
-    Declared, HASH_BYTES_MAX, KEPT_GATE, RECORDING, RunDir, RunRecord, write_atomically, write_manifest,
+    Declared, HASH_BYTES_MAX, KEPT_GATE, RECORDING, RunDir, RunRecord, kept_rules, write_atomically, write_manifest,
 };
 use crate::machine::Class;
 use crate::plan::{FailurePolicy, Plan};
@@ -25,8 +25,8 @@ const CANCELLED_HASH_BYTES_MAX: u64 = 16 * MIB;
 pub(super) enum Kept {
     /// Nothing.
     Nothing,
-    /// It goes into this bundle.
-    Bundle(PathBuf),
+    /// It goes into this bundle; false if it could not be saved, so that there is only evidence in it.
+    Bundle(PathBuf, bool),
     /// It was to go into a bundle, and could not.
     NoBundle(String),
 }
@@ -40,14 +40,14 @@ impl Kept {
         } else if outcome.was_cut_short {
             Self::NoBundle("a signal came before the machine was saved".to_owned())
         } else {
-            Self::Bundle(bundle::beside(run.path()))
+            Self::Bundle(bundle::beside(run.path()), bundle::has_machine(run.path()))
         }
     }
 
     fn to_json(&self) -> Value {
         match self {
             Self::Nothing => Value::Null,
-            Self::Bundle(path) => json!({ "path": path }),
+            Self::Bundle(path, machine) => json!({ "path": path, "machine": machine }),
             Self::NoBundle(why) => json!({ "missing": why }),
         }
     }
@@ -88,7 +88,7 @@ pub(super) fn write(
         Class::Cancelled => CANCELLED_HASH_BYTES_MAX,
         _ => HASH_BYTES_MAX,
     };
-    if let Err(error) = write_manifest(run, &declared(outcome), hash_bytes_max) {
+    if let Err(error) = write_manifest(run, &declared(plan, outcome), hash_bytes_max) {
         problems.push(error.to_string());
     }
     for problem in problems {
@@ -100,7 +100,7 @@ pub(super) fn write(
 /// Packs the bundle of a run that failed, if there is to be one. Gives what is to be told of it; an error is why there is
 /// none.
 pub(super) async fn pack(run: &RunDir, kept: &Kept, signals: &mut StopSignals) -> Result<String, String> {
-    let Kept::Bundle(_) = kept else {
+    let Kept::Bundle(..) = kept else {
         return Ok(String::new());
     };
     let packed = bundle::of_failed(run.path(), signals).await;
@@ -124,7 +124,7 @@ fn discard_disks(plan: &Plan, run: &RunDir, outcome: &Outcome) {
     let _ = disk::remove(&run.path().join("disks/image.qcow2"));
 }
 
-fn declared(outcome: &Outcome) -> Vec<Declared> {
+fn declared(plan: &Plan, outcome: &Outcome) -> Vec<Declared> {
     let mut files = vec![
         ("result.json", "verdict"),
         ("trace.jsonl", "trace of every transition"),
@@ -141,6 +141,8 @@ fn declared(outcome: &Outcome) -> Vec<Declared> {
         ]);
     }
     let mut declared: Vec<_> = files.into_iter().map(|(path, role)| file(path, role)).collect();
+    let rules = (1..=plan.rules.len()).map(kept_rules);
+    declared.extend(rules.map(|path| file(&path, "rules of the gate, for a replay")));
     declared.extend(outcome.consoles.iter().map(|(path, _)| file(path, "serial console")));
     declared
 }

@@ -1,6 +1,6 @@
 //! `bootgate replay`: a recorded run, handed to the machine again.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -36,7 +36,7 @@ pub(super) struct Replay {
     /// The directory that keeps the runs.
     #[arg(long, value_name = "DIR", env = "BOOTGATE_RUNS", default_value_os_t = args::default_runs())]
     runs: PathBuf,
-    /// Use the rules in this file in place of the built-in ones.
+    /// Use the rules in this file in place of the run's own. The built-in ones come after them.
     #[arg(long, value_name = "FILE")]
     rules: Option<PathBuf>,
     /// Use this gate file in place of the run's own.
@@ -86,12 +86,13 @@ impl Replay {
             gate::tell(&error, self.json);
             None
         })?;
-        let rules = match &self.rules {
-            Some(file) => Some(self.read_rules(file)?),
-            None => None,
+        let rules = match (&self.rules, &self.gate) {
+            (Some(file), _) => self.read_rules(std::slice::from_ref(file))?,
+            (None, Some(_)) => self.read_rules(&plan.rules)?,
+            (None, None) => self.read_rules(&kept_rules(&run))?,
         };
         let options = ReplayOptions {
-            rules,
+            rules: Some(rules),
             deadline_scale_percent: self.deadline_scale,
         };
         let replayed = driver::replay(&run.path, plan, &options).map_err(|error| told(&error))?;
@@ -99,8 +100,8 @@ impl Replay {
         Ok(ReplayReport::new(&run.info.id, recorded.records, replayed))
     }
 
-    fn read_rules(&self, file: &Path) -> Result<Arc<Rules>, Option<String>> {
-        let read = rules::read(&[file.to_owned()]).map_err(|error| {
+    fn read_rules(&self, files: &[PathBuf]) -> Result<Arc<Rules>, Option<String>> {
+        let read = rules::read(files).map_err(|error| {
             gate::tell(&error, self.json);
             None
         })?;
@@ -120,4 +121,10 @@ impl Replay {
             run.info.id
         )))
     }
+}
+
+/// The rules files that came with the run's gate.
+fn kept_rules(run: &RunRecord) -> Vec<PathBuf> {
+    let files = (1..).map(|number| run.path.join(evidence::kept_rules(number)));
+    files.take_while(|file| file.exists()).collect()
 }

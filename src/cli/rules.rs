@@ -18,34 +18,38 @@ use super::say;
 /// The largest fixture file that is read, in bytes.
 const FIXTURE_BYTES_MAX: u64 = 16 * MIB;
 
-/// Rules, and how many of them come from the files that were asked for.
+/// Rules, how many of them come from the files that were asked for, and the text of those files.
 pub(super) struct Read {
     pub(super) rules: Arc<Rules>,
     pub(super) count: usize,
+    pub(super) texts: Vec<String>,
 }
 
 /// The built-in rules, and before them those of the files, in their order.
 pub(super) fn read(files: &[PathBuf]) -> Result<Read, GateError> {
     let builtin = builtin();
     let mut rules: Vec<Rule> = Vec::new();
+    let mut texts = Vec::new();
     for file in files {
         let text = gate::read_text(file, "rules file")?;
         let known: Vec<Rule> = rules.iter().chain(builtin.as_slice()).cloned().collect();
         let kind = "rules file";
         let more = triage::parse_rules(file, &text, &known).map_err(|errors| GateError::Wrong { errors, kind })?;
         rules.extend(more);
+        texts.push(text);
     }
     let count = rules.len();
-    if count == 0 {
-        return Ok(Read { rules: builtin, count });
-    }
-    let rules = Arc::new(builtin.after(rules).map_err(GateError::Together)?);
-    Ok(Read { rules, count })
+    let rules = if count == 0 {
+        builtin
+    } else {
+        Arc::new(builtin.after(rules).map_err(GateError::Together)?)
+    };
+    Ok(Read { rules, count, texts })
 }
 
 /// The rules of a gate. Those that it brings along must prove themselves on their fixtures; that one has expired, or soon
 /// will, is told and refuses nothing: it is the verdict's to say so.
-pub(super) fn of_plan(plan: &Plan) -> Result<(Arc<Rules>, Vec<Problem>), GateError> {
+pub(super) fn of_plan(plan: &Plan) -> Result<(Read, Vec<Problem>), GateError> {
     let read = read(&plan.rules)?;
     // Those that are built in are tried by the tests; here only their day counts.
     let mut problems = problems(&read.rules, read.count).map_err(GateError::Together)?;
@@ -57,7 +61,7 @@ pub(super) fn of_plan(plan: &Plan) -> Result<(Arc<Rules>, Vec<Problem>), GateErr
         return Err(GateError::Lint(problems));
     }
     problems.extend(builtin);
-    Ok((read.rules, problems))
+    Ok((read, problems))
 }
 
 fn problems_of_day(rules: &Rules, range: std::ops::Range<usize>) -> Vec<Problem> {

@@ -106,10 +106,10 @@ pub(super) fn run_plan(mut plan: Plan, text: &str, runs: &Path, how: &How) -> Ex
             return ExitCode::from(Verdict::EXIT_USAGE);
         }
     };
-    let rules = match rules::of_plan(&plan) {
-        Ok((rules, problems)) => {
+    let read = match rules::of_plan(&plan) {
+        Ok((read, problems)) => {
             rules::warn(&problems);
-            rules
+            read
         }
         Err(error) => {
             gate::tell(&error, json);
@@ -146,7 +146,8 @@ pub(super) fn run_plan(mut plan: Plan, text: &str, runs: &Path, how: &How) -> Ex
         run,
         options: Options {
             hold: decided.hold,
-            rules,
+            rules: read.rules,
+            kept_rules: read.texts,
             kept_gate: plan::without_secrets(text),
             image_digest: digest.known.clone(),
         },

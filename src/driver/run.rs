@@ -27,7 +27,7 @@ use super::{signals::StopSignals, trace};
 
 /// How often the loop looks at the clock even when nothing happens; the measure of a host stall.
 const TICK: Duration = Duration::from_secs(1);
-/// A wait that ends this much later than asked for is a host stall.
+/// What comes this much later than it should is a host stall.
 const STALL_MIN: Duration = Duration::from_secs(2);
 
 /// How much of a console's end a result shows.
@@ -44,6 +44,8 @@ pub struct Options {
     pub image_digest: Arc<OnceLock<Digest>>,
     /// The gate file's text without its inline secrets, to be kept with the run.
     pub kept_gate: String,
+    /// The text of each rules file of the gate, to be kept with the run.
+    pub kept_rules: Vec<String>,
 }
 
 /// Who watches a run. Called from the driver's own task: it must not wait.
@@ -97,6 +99,7 @@ pub async fn run(
     let (inputs, mut received) = mpsc::channel(INPUTS_MAX);
     let redactor = secrets.redactor();
     run.keep_gate(&redactor.redact(options.kept_gate.as_bytes()))?;
+    run.keep_rules(&options.kept_rules)?;
     let today = jiff::Timestamp::now().to_zoned(jiff::tz::TimeZone::UTC).date();
     let recorder = Recorder::create(&run, started, redactor.clone(), options.hold, plan.on_failure, today)?;
     let rules = options.rules.clone();
@@ -166,7 +169,10 @@ pub(super) struct Driver<'a> {
 
 impl Driver<'_> {
     async fn run_to_end(&mut self, received: &mut mpsc::Receiver<Input>, signals: &mut StopSignals) {
+        let mut woken = Instant::now();
         while self.intake.machine.state() != State::Finished {
+            // What was done since takes no time: a host that stood still meanwhile is told as one that did while we waited.
+            self.tell_stall(woken);
             let now = Instant::now();
             let wake = self
                 .intake
@@ -181,10 +187,8 @@ impl Driver<'_> {
                 input = received.recv() => input,
                 () = tokio::time::sleep_until(wake.into()) => None,
             };
-            let late = Instant::now().saturating_duration_since(wake);
-            if late >= STALL_MIN {
-                self.handle(Event::HostStalled { gap: late });
-            }
+            self.tell_stall(wake);
+            woken = Instant::now();
             if let Some(input) = input {
                 self.take(input);
             } else {
@@ -195,6 +199,13 @@ impl Driver<'_> {
             }
         }
         self.last_words(received).await;
+    }
+
+    fn tell_stall(&mut self, expected: Instant) {
+        let gap = expected.elapsed();
+        if gap >= STALL_MIN {
+            self.handle(Event::HostStalled { gap });
+        }
     }
 
     /// The last console's summary may still be on its way when its QEMU has ended.

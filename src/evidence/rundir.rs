@@ -22,6 +22,12 @@ const GATE_NAME_BYTES_MAX: usize = 32;
 
 /// The gate file of a run, without its secrets.
 pub const KEPT_GATE: &str = "gate.toml";
+
+/// The gate's rules file with this number, from 1 on.
+pub fn kept_rules(number: usize) -> String {
+    format!("rules-{number}.toml")
+}
+
 pub(super) const RUN_INFO: &str = "run.json";
 pub(super) const QEMU_RECORD: &str = "qemu.json";
 pub(super) const LOCK: &str = "lock";
@@ -157,6 +163,16 @@ impl RunDir {
         let path = self.file(KEPT_GATE)?;
         let write = || write_atomically(&path, text);
         self.reserve.retry(write).context("write", &path)
+    }
+
+    /// Keeps the gate's rules files, for the same reason.
+    pub fn keep_rules(&self, texts: &[String]) -> Result<(), EvidenceError> {
+        for (name, text) in (1..).map(kept_rules).zip(texts) {
+            let path = self.file(&name)?;
+            let write = || write_atomically(&path, text.as_bytes());
+            self.reserve.retry(write).context("write", &path)?;
+        }
+        Ok(())
     }
 
     /// Writes `result.json`, which makes the run a finished one.
