@@ -137,12 +137,32 @@ impl Workshop {
                 .await
                 .map_err(failed)?;
         }
+        self.create_blank_disks(qemu).await
+    }
+
+    async fn create_blank_disks(&self, qemu: &Qemu) -> Result<(), PrepareError> {
+        let failed = |e: DiskError| PrepareError::new(Cause::Preflight, format!("{e}; {}", e.mend()));
         for plan in &self.plan.disks {
-            disk::create(&qemu.binary, &place.disk(plan), plan.format, plan.size_bytes)
+            disk::create(&qemu.binary, &self.place().disk(plan), plan.format, plan.size_bytes)
                 .await
                 .map_err(failed)?;
         }
         Ok(())
+    }
+
+    /// Blank disks in place of those of the machine before. Of these the run keeps what the gate has it keep.
+    pub(super) async fn renew_disks(&self, qemu: &Qemu, stage: &str) -> Result<(), PrepareError> {
+        let place = self.place();
+        for plan in &self.plan.disks {
+            let old = place.disk(plan);
+            let moved = if plan.keep {
+                std::fs::rename(&old, place.disk_before(plan, stage)).map_err(|error| error.to_string())
+            } else {
+                disk::remove(&old).map_err(|error| error.to_string())
+            };
+            moved.map_err(|error| PrepareError::new(Cause::Preflight, format!("disk `{}`: {error}", plan.name)))?;
+        }
+        self.create_blank_disks(qemu).await
     }
 }
 

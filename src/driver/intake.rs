@@ -20,10 +20,12 @@ use super::triage::{Stream, Triage, mark_line};
 use super::{translate, watch};
 
 /// Names of notes that do not come from the machine.
-const NOTES: [&str; 12] = [
+const NOTES: [&str; 14] = [
     "accelerator",
     "answer-not-sent",
     "checkpoint",
+    "command-ended",
+    "command-not-ended",
     "connection-broke",
     "console-log-failed",
     "cont-failed",

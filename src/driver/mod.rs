@@ -4,6 +4,7 @@
 
 mod capture;
 mod command;
+mod command_end;
 mod fact;
 mod heartbeat;
 mod hold;

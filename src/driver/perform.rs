@@ -1,5 +1,6 @@
 //! Performing effects. Each one that takes time becomes a task whose outcome comes back as an input.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::task::JoinHandle;
@@ -13,7 +14,7 @@ use crate::serial::console::Input as ConsoleInput;
 use crate::ssh::{Login, LoginWatch, PhaseDeadlines};
 
 use super::capture;
-use super::command::CommandTask;
+use super::command::{CommandHandle, CommandTask};
 use super::input::{Input, VmInput};
 use super::run::Driver;
 use super::search::Search;
@@ -74,9 +75,14 @@ impl Driver<'_> {
                 }
             }
             Effect::RunCommand { stage } => self.run_command(stage),
+            Effect::EndCommand { .. } => {
+                if let Some(command) = self.vm.as_ref().and_then(|vm| vm.tasks.command.as_ref()) {
+                    command.end.notify_one();
+                }
+            }
             Effect::AbandonCommand => {
-                if let Some(task) = self.vm.as_mut().and_then(|vm| vm.tasks.command.take()) {
-                    task.abort();
+                if let Some(vm) = &mut self.vm {
+                    vm.tasks.command = None;
                 }
             }
             Effect::AnswerPrompt { stage } => self.answer_prompt(stage),
@@ -182,10 +188,12 @@ impl Driver<'_> {
             give_up_after: stage.timeout.saturating_mul(10),
             redactor: self.intake.redactor.clone(),
             inputs: self.inputs.clone(),
+            end: Arc::default(),
         };
+        let end = task.end.clone();
         let task = tokio::spawn(task.run(stage, search, log, file)).abort_handle();
         if let Some(vm) = &mut self.vm {
-            vm.tasks.command = Some(task);
+            vm.tasks.command = Some(CommandHandle { task, end });
         }
     }
 

@@ -7,7 +7,7 @@ use tokio::sync::OnceCell;
 
 use crate::evidence::{RunDir, TranscriptLog};
 use crate::machine::{BootFrom, Cause};
-use crate::plan::{DiskFormat, Plan};
+use crate::plan::{DiskFormat, DiskUse, Plan};
 use crate::qemu::argv::{BootSpec, DiskSpec, FirmwareSpec, MachineSpec};
 use crate::qemu::disk;
 use crate::qmp::RunState;
@@ -56,6 +56,10 @@ impl Workshop {
         boot: BootFrom,
     ) -> Result<(Box<Vm>, HostFacts), PrepareError> {
         let host = self.host.get_or_try_init(|| self.find_host()).await?;
+        let fresh = &self.plan.stages[stage];
+        if fresh.disks == DiskUse::Fresh && number > 1 {
+            self.renew_disks(&host.parts.qemu, &fresh.name).await?;
+        }
         let channels = Channels::open(has_firmware_console(&self.plan))?;
         let numbers = channels.numbers();
         let spec = machine_spec(&self.plan, (stage, boot), &host.parts, &self.place(), numbers);

@@ -49,6 +49,9 @@ causes! {
     EveryClaimProved: "every-claim-proved", Passed,
         "Every stage's claim is proved.",
         "";
+    NotEverythingTested: "not-everything-tested", Passed,
+        "Nothing failed, but not every stage has tested what it is for.",
+        "";
     KernelPanic: "kernel-panic", Failed,
         "The guest's kernel panicked.",
         "Read the lines before the panic on the serial console.";

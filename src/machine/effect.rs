@@ -31,6 +31,11 @@ pub enum Effect {
         /// The stage.
         stage: usize,
     },
+    /// End the command of a stage and its process group: answers `CommandEnded`.
+    EndCommand {
+        /// The stage.
+        stage: usize,
+    },
     /// Stop following the command.
     AbandonCommand,
     /// Send the answer to the passphrase prompt of a stage over the console.

@@ -126,7 +126,11 @@ fn relevant_facts(machine: &Machine) -> String {
         State::SshStable => format!("{}", ssh.stable),
         State::Installing | State::Triaged => {
             let ended = command.ended.as_ref().map(|(exit, _)| exit);
-            format!("{} {:?} {ended:?} {}", ssh.stable, command.pass_seen, command.lost)
+            let until = (command.until.is_some(), command.untested.is_some());
+            format!(
+                "{} {:?} {ended:?} {} {until:?}",
+                ssh.stable, command.pass_seen, command.lost
+            )
         }
         State::BootingDisk => format!(
             "{resets:?} {pending} {} {} {} {}",

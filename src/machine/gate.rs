@@ -131,6 +131,10 @@ pub(super) struct SshFacts {
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(super) struct CommandFacts {
     pub(super) pass_seen: Vec<bool>,
+    /// The line that ends the command well.
+    pub(super) until: Option<EvidenceRef>,
+    /// Why the command does not test what the stage is for.
+    pub(super) untested: Option<String>,
     pub(super) ended: Option<(crate::machine::CommandExit, EvidenceRef)>,
     pub(super) lost: bool,
 }
@@ -270,7 +274,16 @@ impl Gate {
             return self.fail_by_rule(out, "rule-at-stage-end", finding);
         }
         self.deadlines.disarm(DeadlineKind::Stage);
-        self.end_stage(out, StageOutcome::Passed);
+        let untested = self.command.untested.take();
+        self.end_stage(
+            out,
+            if untested.is_some() {
+                StageOutcome::NotTested
+            } else {
+                StageOutcome::Passed
+            },
+        );
+        self.reports[self.stage].not_tested = untested;
         let next = self.stage + 1;
         let Some(next_stage) = self.plan.stages.get(next) else {
             let clean = self.plan.disks.iter().any(|disk| disk.keep);

@@ -60,6 +60,22 @@ impl Gate {
         }
     }
 
+    /// Nothing failed. What was not tested is told, so that nobody takes it for proved.
+    fn passed_verdict(&self) -> Verdict {
+        let stages = self.plan.stages.iter().zip(&self.reports);
+        let untested = stages.filter_map(|(stage, report)| {
+            let reason = report.not_tested.as_ref()?;
+            Some(format!("stage `{}`: {reason}", stage.name))
+        });
+        let untested: Vec<_> = untested.collect();
+        let cause = if untested.is_empty() {
+            Cause::EveryClaimProved
+        } else {
+            Cause::NotEverythingTested
+        };
+        Verdict::of(cause, untested.join("; "), self.stage, State::Releasing)
+    }
+
     pub(super) fn enter_releasing(&mut self, out: &mut Outbox) {
         self.arm_fixed(out, DeadlineKind::Release);
         out.ask(Effect::CheckRelease);
@@ -74,7 +90,7 @@ impl Gate {
                     self.stage += 1;
                     return self.go(out, State::Preparing, reason);
                 }
-                let verdict = Verdict::of(Cause::EveryClaimProved, String::new(), self.stage, State::Releasing);
+                let verdict = self.passed_verdict();
                 self.decide(out, verdict, &reason);
                 self.go(out, State::Finished, reason)
             }

@@ -20,6 +20,7 @@ mod install;
 mod installed;
 mod record;
 mod run;
+mod signal;
 mod specimen;
 mod ssh;
 mod state;
@@ -32,10 +33,11 @@ pub use diagram::{deadlines_csv, mermaid, transitions_csv, walk};
 pub use effect::{BootFrom, Effect, EndMode};
 pub use event::{
     CommandExit, Event, Finding, GuestStatus, IdentityFault, Mark, ProbeClass, ProcessEnd, Prospects, RuleFacts,
-    Sighting, SshStability, StopSignal,
+    Sighting, SshStability,
 };
 pub use explore::{Configuration, Edge, Exploration, explore};
 pub use record::{EvidenceRef, FINDINGS_MAX, Record, StageOutcome, StageReport};
+pub use signal::StopSignal;
 pub use specimen::{representative_events, representative_plan};
 pub use state::{State, Superstate};
 pub use verdict::{Class, Verdict};

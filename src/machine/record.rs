@@ -99,6 +99,8 @@ pub enum Record {
 pub enum StageOutcome {
     /// Its claim is proved.
     Passed,
+    /// Nothing failed, but it did not test what it is for.
+    NotTested,
     /// Its claim is not proved.
     Failed,
     /// The run ended in it for a reason that says nothing about the image.
@@ -112,6 +114,7 @@ impl StageOutcome {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Passed => "passed",
+            Self::NotTested => "not-tested",
             Self::Failed => "failed",
             Self::Undecided => "undecided",
             Self::NotReached => "not-reached",
@@ -130,6 +133,8 @@ pub struct StageReport {
     pub began: Option<Instant>,
     /// When it ended.
     pub ended: Option<Instant>,
+    /// Why it did not test what it is for, as a sentence.
+    pub not_tested: Option<String>,
     /// What is weaker than it should be, as sentences.
     pub remarks: Vec<String>,
     /// The rules that were certain in it, in order; each once, and not more than [`FINDINGS_MAX`].
@@ -143,6 +148,7 @@ impl Default for StageReport {
             reached: None,
             began: None,
             ended: None,
+            not_tested: None,
             remarks: Vec::new(),
             findings: Vec::new(),
         }

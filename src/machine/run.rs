@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use statig::Outcome::{Handled, Super};
 
-use crate::machine::event::{GuestStatus, ProcessEnd, StopSignal};
+use crate::machine::event::{GuestStatus, ProcessEnd};
 use crate::machine::gate::{Gate, Outbox, Reason, Step};
 use crate::machine::{
-    Cause, DeadlineKind, Effect, Event, EvidenceRef, Finding, Mark, Record, Sighting, State, Verdict,
+    Cause, DeadlineKind, Effect, Event, EvidenceRef, Finding, Mark, Record, Sighting, State, StopSignal, Verdict,
 };
 use crate::plan::Evidence;
 

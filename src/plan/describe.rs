@@ -3,7 +3,8 @@
 use std::fmt::Write as _;
 
 use super::{
-    FailurePolicy, ImagePlan, ImageSource, LoginPlan, Pattern, Plan, SecretSource, SshPlan, StageKind, StagePlan,
+    Condition, DiskUse, FailurePolicy, ImagePlan, ImageSource, LoginPlan, Pattern, Plan, SecretSource, SshPlan,
+    StageKind, StagePlan,
 };
 use crate::units::human_span;
 
@@ -196,6 +197,9 @@ fn table(plan: &Plan) -> String {
 
 fn describe_stage(page: &mut Page, stage: &StagePlan) {
     page.line("stage", &stage.name);
+    if stage.disks == DiskUse::Fresh {
+        page.line("disks", "blank again");
+    }
     if let Some(login) = &stage.login {
         page.line("ssh", &login_text(login));
     }
@@ -206,6 +210,8 @@ fn describe_stage(page: &mut Page, stage: &StagePlan) {
             command,
             pass,
             fail,
+            until,
+            only_tests_if,
             no_progress,
         } => {
             for upload in uploads {
@@ -218,6 +224,13 @@ fn describe_stage(page: &mut Page, stage: &StagePlan) {
             }
             for pattern in fail {
                 page.line("fails on", &pattern.to_string());
+            }
+            for pattern in until {
+                page.line("ends well", &format!("at {}, and never without", pattern));
+            }
+            if let Some(condition) = only_tests_if {
+                let Condition { command, because } = condition;
+                page.line("only tests", &format!("if `{command}` succeeds: {because}"));
             }
             page.line("silence", &format!("{} at most", human_span(*no_progress)));
         }

@@ -85,6 +85,7 @@ fn stage(plan: &Plan, at: usize) -> Json {
         "name": stage.name,
         "kind": stage.kind.as_str(),
         "vm": stage.vm.as_str(),
+        "disks": stage.disks.as_str(),
         "memory_bytes": plan.memory(at).0,
         "cpus": plan.cpus(at),
         "timeout_ms": ms(stage.timeout),
@@ -103,6 +104,8 @@ fn does(kind: &StageKind) -> Json {
             command,
             pass,
             fail,
+            until,
+            only_tests_if,
             no_progress,
         } => {
             let upload = |upload: &super::Upload| {
@@ -114,6 +117,11 @@ fn does(kind: &StageKind) -> Json {
                 "command": command,
                 "pass": patterns(pass),
                 "fail": patterns(fail),
+                "until": patterns(until),
+                "only_tests_if": only_tests_if.as_ref().map(|condition| json!({
+                    "command": condition.command,
+                    "because": condition.because,
+                })),
                 "no_progress_ms": ms(*no_progress),
             })
         }

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::driver::Outcome;
 use crate::evidence::RunInfo;
-use crate::machine::{Class, EvidenceRef, Finding, RuleFacts, Verdict};
+use crate::machine::{Cause, Class, EvidenceRef, Finding, RuleFacts, Verdict};
 use crate::plan::Plan;
 use crate::text::json_text;
 
@@ -99,6 +99,7 @@ fn stages(plan: &Plan, outcome: &Outcome) -> Vec<Value> {
                 "reached": report.reached.map(crate::plan::Evidence::as_str),
                 "began_ms": report.began.map(since_start),
                 "ended_ms": report.ended.map(since_start),
+                "not_tested": report.not_tested,
                 "remarks": report.remarks,
                 "findings": report.findings.iter().map(finding).collect::<Vec<_>>(),
             })
@@ -109,6 +110,7 @@ fn stages(plan: &Plan, outcome: &Outcome) -> Vec<Value> {
 /// Whether the image may be published; `None` if nothing is known about it.
 fn publishable(verdict: &Verdict) -> Option<bool> {
     match verdict.class {
+        Class::Passed if verdict.cause == Cause::NotEverythingTested.id() => None,
         Class::Passed => Some(true),
         Class::Failed => Some(false),
         Class::KnownFailure => Some(verdict.rule.as_ref().is_some_and(|rule| rule.publishable)),

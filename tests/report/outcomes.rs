@@ -76,6 +76,7 @@ fn reports(started: Instant, passed: bool) -> Vec<StageReport> {
         reached,
         began,
         ended,
+        not_tested: None,
         remarks: Vec::new(),
         findings: Vec::new(),
     };
