@@ -61,6 +61,7 @@ impl Driver<'_> {
             }
             Effect::CollectJournal => self.collect_journal(),
             Effect::SaveCheckpoint => self.save_checkpoint(),
+            Effect::SaveDisks => self.save_disks(),
             Effect::AbandonCheckpoint => self.abandon_checkpoint(),
             Effect::OpenHold => self.open_hold(),
             Effect::WatchSsh { stage } => self.watch_ssh(stage),
@@ -149,7 +150,8 @@ impl Driver<'_> {
                 }
             }
         });
-        let expected = Some(self.run.info().uuid);
+        // That of the run, or of the run that the machine was restored from.
+        let expected = Some(vm.machine.uuid);
         let retry_every = plan.retry_every;
         if let Some(vm) = &mut self.vm {
             vm.ssh.watch = Some(LoginWatch::start(
@@ -182,7 +184,7 @@ impl Driver<'_> {
             number: vm.number,
             login,
             pin: vm.ssh.pin.clone(),
-            run: self.run.info().uuid,
+            run: vm.machine.uuid,
             retry_every: ssh.retry_every,
             // The machine's own deadlines decide; this only bounds the task.
             give_up_after: stage.timeout.saturating_mul(10),

@@ -120,7 +120,7 @@ pub fn machine_spec(
 }
 
 fn boot_spec(plan: &Plan, boot: BootFrom, run: &RunPlace<'_>) -> BootSpec {
-    if boot == BootFrom::TargetDisk {
+    if boot != BootFrom::Image {
         return BootSpec::TargetDisk;
     }
     let attach = plan.image.attach;

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use statig::Outcome;
 
 use crate::machine::record::{EvidenceRef, Record, StageOutcome, StageReport};
-use crate::machine::{Cause, Class, DeadlineKind, Deadlines, Effect, Finding, Prospects, State, Verdict};
+use crate::machine::{Cause, Class, DeadlineKind, Deadlines, Effect, Finding, Part, Prospects, State, Verdict};
 use crate::plan::{Evidence, Plan, StageKind, StagePlan, VmUse};
 
 /// What a handler answers.
@@ -143,6 +143,7 @@ pub(super) struct CommandFacts {
 #[derive(Debug, Clone)]
 pub(super) struct Gate {
     pub(super) plan: Arc<Plan>,
+    pub(super) part: Part,
     pub(super) hold: Duration,
     pub(super) stage: usize,
     pub(super) reports: Vec<StageReport>,
@@ -165,12 +166,14 @@ pub(super) struct Gate {
 }
 
 impl Gate {
-    pub(super) fn new(plan: Arc<Plan>, hold: Duration) -> Self {
+    pub(super) fn new(plan: Arc<Plan>, hold: Duration, part: Part) -> Self {
+        let stage = part.only_stage().unwrap_or(0);
         let reports = plan.stages.iter().map(|_| StageReport::default()).collect();
         Self {
             plan,
+            part,
             hold,
-            stage: 0,
+            stage,
             reports,
             scale_percent: 100,
             deadlines: Deadlines::default(),
@@ -291,6 +294,9 @@ impl Gate {
         };
         if next_stage.vm == VmUse::Fresh {
             return self.go(out, State::PoweringDown, reason);
+        }
+        if self.hands_on().is_some() {
+            return self.go(out, State::Pausing, reason);
         }
         let reached = self.reports[self.stage].reached;
         self.begin_stage(out, next);

@@ -4,7 +4,7 @@ use statig::Outcome::{Handled, Super};
 
 use crate::machine::effect::EndMode;
 use crate::machine::gate::{Gate, Outbox, Reason, Step};
-use crate::machine::{Cause, DeadlineKind, Effect, Event, GuestStatus, State, Verdict};
+use crate::machine::{Cause, DeadlineKind, Effect, Event, GuestStatus, Handed, State};
 
 impl Gate {
     pub(super) fn enter_powering_down(&mut self, out: &mut Outbox) {
@@ -60,22 +60,6 @@ impl Gate {
         }
     }
 
-    /// Nothing failed. What was not tested is told, so that nobody takes it for proved.
-    fn passed_verdict(&self) -> Verdict {
-        let stages = self.plan.stages.iter().zip(&self.reports);
-        let untested = stages.filter_map(|(stage, report)| {
-            let reason = report.not_tested.as_ref()?;
-            Some(format!("stage `{}`: {reason}", stage.name))
-        });
-        let untested: Vec<_> = untested.collect();
-        let cause = if untested.is_empty() {
-            Cause::EveryClaimProved
-        } else {
-            Cause::NotEverythingTested
-        };
-        Verdict::of(cause, untested.join("; "), self.stage, State::Releasing)
-    }
-
     pub(super) fn enter_releasing(&mut self, out: &mut Outbox) {
         self.arm_fixed(out, DeadlineKind::Release);
         out.ask(Effect::CheckRelease);
@@ -86,13 +70,14 @@ impl Gate {
         match event {
             Event::ImagesReleased => {
                 let reason = Reason::event("images-released");
-                if self.stage + 1 < self.plan.stages.len() {
+                if self.hands_on() == Some(Handed::Disks) {
+                    return self.go(out, State::Checkpointing, reason);
+                }
+                if self.stage + 1 < self.part.stages(&self.plan).end {
                     self.stage += 1;
                     return self.go(out, State::Preparing, reason);
                 }
-                let verdict = self.passed_verdict();
-                self.decide(out, verdict, &reason);
-                self.go(out, State::Finished, reason)
+                self.finish_passed(out, STATE, reason)
             }
             Event::ImageLocked { detail } => {
                 let reason = Reason::event("image-locked").detail(detail);

@@ -82,16 +82,7 @@ impl Gate {
                 out.note(STATE, "command-reattached", "no output was lost", None);
                 Handled
             }
-            Event::CommandEnded { exit, evidence } => {
-                self.command.ended = Some((exit.clone(), evidence.clone()));
-                let detail = exit_words(exit);
-                if let Some(line) = self.command.until.clone() {
-                    let reason = Reason::event("until-line-seen").confirmed("the command was ended");
-                    return self.go(out, State::Triaged, reason.detail(detail).evidence(&line));
-                }
-                let reason = Reason::event("command-ended").detail(detail).evidence(evidence);
-                self.go(out, State::Triaged, reason)
-            }
+            Event::CommandEnded { exit, evidence } => self.command_ended(out, exit, evidence),
             Event::DeadlinePassed(DeadlineKind::EndCommand) => self.not_ended(out, "it did not end in time"),
             Event::CommandUnreachable { detail } if self.command.until.is_some() => self.not_ended(out, detail),
             Event::CommandUnreachable { detail } => {
@@ -105,6 +96,17 @@ impl Gate {
             }
             _ => Super,
         }
+    }
+
+    fn command_ended(&mut self, out: &mut Outbox, exit: &CommandExit, evidence: &EvidenceRef) -> Step {
+        self.command.ended = Some((exit.clone(), evidence.clone()));
+        let detail = exit_words(exit);
+        if let Some(line) = self.command.until.clone() {
+            let reason = Reason::event("until-line-seen").confirmed("the command was ended");
+            return self.go(out, State::Triaged, reason.detail(detail).evidence(&line));
+        }
+        let reason = Reason::event("command-ended").detail(detail).evidence(evidence);
+        self.go(out, State::Triaged, reason)
     }
 
     /// The stage ends well here. The command is ended before anything else is done to its machine.

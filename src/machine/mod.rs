@@ -18,12 +18,14 @@ mod handover;
 mod hierarchy;
 mod install;
 mod installed;
+mod part;
 mod record;
 mod run;
 mod signal;
 mod specimen;
 mod ssh;
 mod state;
+mod step;
 mod verdict;
 
 pub use api::Machine;
@@ -36,8 +38,9 @@ pub use event::{
     Sighting, SshStability,
 };
 pub use explore::{Configuration, Edge, Exploration, explore};
+pub use part::{Handed, Left, Part, Step};
 pub use record::{EvidenceRef, FINDINGS_MAX, Record, StageOutcome, StageReport};
 pub use signal::StopSignal;
-pub use specimen::{representative_events, representative_plan};
+pub use specimen::{representative_events, representative_parts, representative_plan};
 pub use state::{State, Superstate};
 pub use verdict::{Class, Verdict};

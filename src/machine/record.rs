@@ -107,6 +107,8 @@ pub enum StageOutcome {
     Undecided,
     /// It was not reached.
     NotReached,
+    /// It is a run of its own, and nothing was started, because the stage before it did not pass.
+    Skipped,
 }
 
 impl StageOutcome {
@@ -118,6 +120,7 @@ impl StageOutcome {
             Self::Failed => "failed",
             Self::Undecided => "undecided",
             Self::NotReached => "not-reached",
+            Self::Skipped => "skipped",
         }
     }
 }

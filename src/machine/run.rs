@@ -80,7 +80,10 @@ impl Gate {
         let reason = Reason::event("cancelled").detail(signal.name());
         let mut verdict = Verdict::of(Cause::Cancelled, signal.name().to_owned(), self.stage, self.place());
         verdict.signal = Some(signal);
-        let guest_runs = !matches!(self.place(), State::Preparing | State::Exiting | State::Releasing);
+        let guest_runs = !matches!(
+            self.place(),
+            State::Preparing | State::Checkpointing | State::Exiting | State::Releasing
+        );
         self.decide(out, verdict, &reason);
         self.go(
             out,

@@ -44,6 +44,9 @@ pub fn describe(plan: &Plan) -> String {
     for rules in &plan.rules {
         page.line("rules", &format!("{}, before the built-in ones", rules.display()));
     }
+    if let Some(stages) = &plan.require {
+        page.line("publishes", &format!("only with {}", stages.join(", ")));
+    }
     let policy = match plan.on_failure {
         None => "on a terminal the machine is held for a person, elsewhere it becomes a bundle",
         Some(FailurePolicy::Discard) => "the evidence is kept, the machine is ended",
@@ -226,7 +229,7 @@ fn describe_stage(page: &mut Page, stage: &StagePlan) {
                 page.line("fails on", &pattern.to_string());
             }
             for pattern in until {
-                page.line("ends well", &format!("at {}, and never without", pattern));
+                page.line("ends well", &format!("at {pattern}, and never without"));
             }
             if let Some(condition) = only_tests_if {
                 let Condition { command, because } = condition;

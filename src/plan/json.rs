@@ -34,6 +34,7 @@ pub fn to_json(plan: &Plan) -> Json {
         },
         "ssh": plan.ssh.as_ref().map(ssh),
         "triage": { "rules": plan.rules.iter().map(|path| path.to_string_lossy()).collect::<Vec<_>>() },
+        "publish": { "require": plan.require },
         "stages": (0..plan.stages.len()).map(|at| stage(plan, at)).collect::<Vec<_>>(),
     })
 }

@@ -4,6 +4,8 @@ use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use super::{LoginPlan, SecretSource};
 use crate::units::ByteSize;
 
@@ -182,7 +184,8 @@ impl fmt::Display for Pattern {
 }
 
 /// The evidence ladder: how much was proved. A claim can't be met by a lower level.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Evidence {
     /// The QEMU process runs.
     Process,

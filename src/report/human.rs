@@ -130,7 +130,7 @@ pub fn verdict_block(plan: &Plan, outcome: &Outcome, run: &Path) -> String {
         // Each stage says below what it did not test.
         let _ = writeln!(text, "{:<8} {}", "But:", sentence(&verdict.title));
     }
-    for (stage, report) in plan.stages.iter().zip(&outcome.reports) {
+    for (stage, report) in outcome.stages(plan) {
         stage_lines(&mut text, stage, report);
     }
     let _ = writeln!(text, "Evidence: {}", run.display());
@@ -201,7 +201,7 @@ fn stage_lines(text: &mut String, stage: &StagePlan, report: &StageReport) {
         StageOutcome::NotTested => "○",
         StageOutcome::Failed => "✗",
         StageOutcome::Undecided => "?",
-        StageOutcome::NotReached => "-",
+        StageOutcome::NotReached | StageOutcome::Skipped => "-",
     };
     let line = format!(
         "  {mark} {:<20} claims {:<16} reached {reached:<16} {}",

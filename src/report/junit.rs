@@ -16,10 +16,12 @@ pub fn junit(plan: &Plan, outcome: &Outcome, evidence: &str) -> Result<String, q
     report.set_time(outcome.took);
     let mut suite = TestSuite::new(&plan.gate);
     suite.set_time(outcome.took);
-    for (index, (stage, stage_report)) in plan.stages.iter().zip(&outcome.reports).enumerate() {
+    let part = outcome.part.stages(plan);
+    for (index, (stage, stage_report)) in part.zip(outcome.stages(plan)) {
         let decided_here = outcome.verdict.class != Class::Passed && outcome.verdict.stage == index;
         let status = match &stage_report.not_tested {
-            Some(reason) if !decided_here => not_tested(reason),
+            Some(reason) if !decided_here => skipped(&format!("not tested: {reason}")),
+            None if stage_report.outcome == StageOutcome::Skipped => skipped(&outcome.verdict.detail),
             _ => status(outcome, stage_report.outcome, decided_here),
         };
         let mut case = TestCase::new(&stage.name, status);
@@ -38,9 +40,9 @@ pub fn junit(plan: &Plan, outcome: &Outcome, evidence: &str) -> Result<String, q
     report.to_string()
 }
 
-fn not_tested(reason: &str) -> TestCaseStatus {
+fn skipped(why: &str) -> TestCaseStatus {
     let mut status = TestCaseStatus::skipped();
-    status.set_message(xml_text(format!("not tested: {reason}")));
+    status.set_message(xml_text(why));
     status
 }
 

@@ -12,6 +12,7 @@ mod plans;
 mod rules;
 mod scenario;
 mod stages;
+mod steps;
 mod walks;
 mod words;
 mod world;
