@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lint tests deps guest recordings bench qemu10
+.PHONY: help demo test check lint tests deps guest live recordings e2e bench qemu10
 
 # The scripts for this machine, and those that a guest's busybox runs.
 begin_with = $(shell find .ci fixtures tests -type f -exec awk 'FNR == 1 && /^\#!.*$(1)$$/ { print FILENAME } { nextfile }' {} +)
@@ -47,6 +47,9 @@ tests: ## every test, on what the other commands have built
 	cargo test --locked --doc
 	if $(has_nextest); then cargo nextest run --locked; else cargo test --locked --lib --bins --tests; fi
 
+e2e: live ## the whole gate of a live-ISO project on the guest debian-live, and each of its failures (25 minutes)
+	cargo test --locked --test e2e
+
 # The dev profile, like everything here: what takes time is QEMU, zstd and SHA-256, and the last two are optimised in it.
 bench: guest qemu10 ## time from a failure to a bundle, and from a bundle to a guest that answers
 	cargo bench --locked --profile dev --bench checkpoint
@@ -56,6 +59,9 @@ deps: ## install the packages that are missing (Debian 12, Debian 13, Ubuntu 24.
 
 guest: deps ## build the tiny guest, or find the one already built
 	fixtures/guests/tiny/build.sh
+
+live: deps ## build the guest debian-live, or find the one already built
+	fixtures/guests/debian-live/build.sh
 
 # On real guests: it takes some minutes. Commit what it leaves.
 recordings: guest ## record fixtures/runs anew: every row of the fault table, and gates that pass

@@ -93,14 +93,14 @@ pub(super) fn beside(run: &Path) -> PathBuf {
     PathBuf::from(name)
 }
 
-/// True if the machine of a run is saved, and whole.
+/// True if the machine of a run is saved, and whole: its memory, or of one that was powered down its disks.
 pub(super) fn has_machine(run: &Path) -> bool {
     Checkpoint::open(&run.join(CHECKPOINT)).is_ok()
 }
 
-/// Packs the bundle of a run that has just failed. A signal ends it; then the file is named as not whole.
-pub(super) async fn of_failed(run: &Path, signals: &mut StopSignals) -> Result<Bundle, PackError> {
-    pack(run, &beside(run), false, BUDGET_BYTES, signals).await
+/// Packs the bundle of a run that has just ended. A signal ends it; then the file is named as not whole.
+pub(super) async fn of_run(run: &Path, to: &Path, signals: &mut StopSignals) -> Result<Bundle, PackError> {
+    pack(run, to, false, BUDGET_BYTES, signals).await
 }
 
 async fn pack(
@@ -162,7 +162,11 @@ pub(super) fn bundle_block(bundle: &Bundle, run: &RunRecord) -> String {
     for dropped in &bundle.manifest.dropped {
         let _ = writeln!(text, "          without {}: {}", dropped.role.as_str(), dropped.reason);
     }
-    if has_machine(&run.path) {
+    let opened = Checkpoint::open(&run.path.join(CHECKPOINT));
+    if let Ok(checkpoint) = opened {
+        if checkpoint.record().memory.is_none() {
+            return text;
+        }
         let images = bundle.manifest.images.iter().filter(|image| image.path.is_none());
         let _ = write!(text, "Reopen:   bootgate reopen {path}");
         for image in images {

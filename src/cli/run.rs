@@ -1,30 +1,29 @@
 //! `bootgate run`: a gate from its first stage to its verdict.
 
 use std::io;
-use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Args;
 use jiff::Timestamp;
 use serde_json::Value;
 use tokio::runtime::Runtime;
-use tokio::sync::oneshot;
 
 use crate::driver::{self, Options, Outcome, Secrets, StopSignals};
 use crate::evidence::RunDir;
 use crate::machine::{Class, Verdict};
 use crate::plan::{self, ImageSource, Plan};
-use crate::qemu::disk::{self, Digest};
+use crate::qemu::disk::Digest;
 use crate::report::{Hold, hold_block, verdict_block};
 use crate::text::printable_json;
 
 use super::failure::{Decided, FailureArgs, HOLD_IN_CI, Surroundings};
-use super::finish::Kept;
+use super::finish::{Ending, Kept};
+use super::image_digest::ImageDigest;
 use super::print::{Printer, Watcher};
+use super::step::{Begun, Refused, StepArgs, Wanted};
 use super::{args, background, finish, gate, reap, rules, say};
 
 /// A cancelled run must be gone within 5 s: its last text is not waited for longer than this.
@@ -38,7 +37,7 @@ const HOLD_ENDED: &str = "The hold has ended; the machine is gone, the evidence 
 /// 3 known failure, 4 infrastructure, 5 untestable, 70 a defect of bootgate, 130 and 143 cancelled.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Example:\n  bootgate run gate.toml\n  bootgate run gate.toml --runs /srv/runs --json\n  bootgate run gate.toml --hold 2h"
+    after_help = "Example:\n  bootgate run gate.toml\n  bootgate run gate.toml --runs /srv/runs --json\n  bootgate run gate.toml --hold 2h\n  bootgate run gate.toml --stage install --from live.tar.zst"
 )]
 pub(super) struct Run {
     /// The gate file.
@@ -49,6 +48,8 @@ pub(super) struct Run {
     /// Boot this image in place of the one that the gate file names.
     #[arg(long, value_name = "FILE")]
     image: Option<PathBuf>,
+    #[command(flatten)]
+    step: StepArgs,
     #[command(flatten)]
     how: How,
 }
@@ -78,8 +79,22 @@ impl Run {
         if let Some(image) = self.image {
             replace_image(&mut plan, image);
         }
-        run_plan(plan, &text, &self.runs, &self.how)
+        match self.step.wanted(&plan) {
+            Ok(step) => run_part(plan, &text, &self.runs, &self.how, step),
+            Err(refused) => refuse(&refused, self.how.json),
+        }
     }
+}
+
+fn refuse(refused: &Refused, as_json: bool) -> ExitCode {
+    let Refused { problem, help, code } = refused;
+    if as_json {
+        let errors = serde_json::json!({ "errors": [{ "message": problem, "help": help }] });
+        let _ = say::answer(format_args!("{errors}\n"));
+    } else {
+        say::tell(format_args!("error: {problem}\n  help: {help}\n\nnothing was started"));
+    }
+    ExitCode::from(*code)
 }
 
 /// Boots another file as the image: same kind, same attachment.
@@ -92,14 +107,19 @@ pub(super) fn replace_image(plan: &mut Plan, image: PathBuf) {
 }
 
 /// Runs the plan of a gate file with this text, and leaves its evidence.
-pub(super) fn run_plan(mut plan: Plan, text: &str, runs: &Path, how: &How) -> ExitCode {
+pub(super) fn run_plan(plan: Plan, text: &str, runs: &Path, how: &How) -> ExitCode {
+    run_part(plan, text, runs, how, None)
+}
+
+/// The same of one stage, if one is wanted.
+fn run_part(mut plan: Plan, text: &str, runs: &Path, how: &How, step: Option<Wanted>) -> ExitCode {
     let (json, quiet) = (how.json, how.quiet);
     let Some(decided) = how.failure.decide(plan.on_failure, Surroundings::look(json)) else {
         say::tell(HOLD_IN_CI);
         return ExitCode::from(Verdict::EXIT_USAGE);
     };
     plan.on_failure = Some(decided.policy);
-    let resolved = match driver::resolve(&plan) {
+    let resolved = match driver::resolve(&plan, step.as_ref().map(|step| step.index)) {
         Ok(resolved) => resolved,
         Err(missing) => {
             gate::tell_missing(&plan, &missing, json);
@@ -140,17 +160,32 @@ pub(super) fn run_plan(mut plan: Plan, text: &str, runs: &Path, how: &How) -> Ex
             return ExitCode::from(4);
         }
     };
+    let kept_gate = plan::without_secrets(text);
+    let gate_sha256 = Digest::of_bytes(kept_gate.as_bytes()).to_string();
+    let step = match step.map(|step| begin_step(&runtime, step, &mut plan, (runs, &run, &gate_sha256), &mut signals)) {
+        None => None,
+        Some(Ok(begun)) => Some(begun),
+        Some(Err(refused)) => {
+            // Nothing of it is of any use.
+            let _ = std::fs::remove_dir_all(run.path());
+            return refuse(&refused, json);
+        }
+    };
     let digest = ImageDigest::start(&plan);
     let made = Made {
         plan: Arc::new(plan),
         run,
         options: Options {
+            part: step.as_ref().map(|step| step.part.clone()).unwrap_or_default(),
+            start: step.as_ref().and_then(|step| step.start.clone()),
             hold: decided.hold,
             rules: read.rules,
             kept_rules: read.texts,
-            kept_gate: plan::without_secrets(text),
+            kept_gate,
             image_digest: digest.known.clone(),
         },
+        step,
+        gate_sha256,
         json,
         quiet,
         background: how.failure.is_background(),
@@ -159,6 +194,26 @@ pub(super) fn run_plan(mut plan: Plan, text: &str, runs: &Path, how: &How) -> Ex
     // Nothing of a finished run is worth waiting for.
     runtime.shutdown_timeout(Duration::from_millis(100));
     ExitCode::from(code)
+}
+
+/// Brings what a stage goes on with into its run; a signal ends that.
+fn begin_step(
+    runtime: &Runtime,
+    step: Wanted,
+    plan: &mut Plan,
+    (runs, run, gate_sha256): (&Path, &RunDir, &str),
+    signals: &mut StopSignals,
+) -> Result<Begun, Refused> {
+    runtime.block_on(async {
+        tokio::select! {
+            begun = step.begin(plan, runs, run, gate_sha256) => begun,
+            signal = signals.next() => Err(Refused {
+                problem: format!("stopped by {} before the stage had begun", signal.name()),
+                help: "nothing is left of it".to_owned(),
+                code: 130,
+            }),
+        }
+    })
 }
 
 /// A hold in the background: gives the exit code in the process that only waits for it, or if this can't be the one that holds.
@@ -188,6 +243,9 @@ struct Made {
     plan: Arc<Plan>,
     run: Arc<RunDir>,
     options: Options,
+    /// The stage, if it is a run of one stage.
+    step: Option<Begun>,
+    gate_sha256: String,
     json: bool,
     quiet: bool,
     background: bool,
@@ -200,15 +258,25 @@ impl Made {
         let (code, answer, cancelled) = match driven {
             Ok((outcome, was_held)) => {
                 let cancelled = outcome.verdict.class == Class::Cancelled;
-                let digest = digest.finish(cancelled, signals).await;
-                let (result, told) = self.finish(&outcome, digest, &printer, signals).await;
+                // What the stages before have read is what was tested.
+                let known = self.step.as_ref().and_then(Begun::image_sha256);
+                let digest = match known {
+                    Some(known) => Some(known),
+                    None => digest.finish(cancelled, signals).await,
+                };
+                let (result, told, is_lost) = self.finish(&outcome, digest, &printer, signals).await;
                 // Whoever was told of the hold knows the verdict.
                 let answer = if was_held {
                     HOLD_ENDED.to_owned()
                 } else {
                     self.answer(&outcome, &result) + if self.json { "" } else { &told }
                 };
-                (outcome.verdict.exit_code(), answer, cancelled)
+                // The next stage would find nothing to go on with.
+                let code = match outcome.verdict.exit_code() {
+                    0 if is_lost => 4,
+                    code => code,
+                };
+                (code, answer, cancelled)
             }
             Err(error) => {
                 printer.tell(format_args!("error: the evidence can't be kept: {error}"));
@@ -248,6 +316,10 @@ impl Made {
         };
         let id = &self.run.info().id;
         watcher.line(format_args!("bootgate {}  run {id}", env!("CARGO_PKG_VERSION")));
+        if let Some(skipped) = self.step.as_ref().and_then(|step| step.skipped.as_ref()) {
+            self.run.keep_gate(self.options.kept_gate.as_bytes())?;
+            return Ok((skipped.outcome(&self.plan, &self.options.part, &self.run)?, false));
+        }
         let outcome = driver::run(
             self.plan.clone(),
             secrets,
@@ -260,24 +332,33 @@ impl Made {
         Ok((outcome, was_held))
     }
 
-    /// Writes what the run ends with. Gives the result, and what is to be told of the bundle.
+    /// Writes what the run ends with. Gives the result, what is to be told of the bundle, and whether it is lacking.
     async fn finish(
         &self,
         outcome: &Outcome,
         digest: Option<String>,
         printer: &Printer,
         signals: &mut StopSignals,
-    ) -> (Value, String) {
-        let (plan, run) = (&self.plan, &self.run);
-        let kept = Kept::of(plan, run, outcome);
-        let result = finish::write(plan, run, outcome, (digest.clone(), &kept), printer);
+    ) -> (Value, String, bool) {
+        let (plan, run, step) = (&self.plan, &self.run, self.step.as_ref());
+        let kept = Kept::of(plan, run, outcome, step);
+        let write = |kept| finish::write(plan, run, outcome, &self.ending(digest.clone(), kept), printer);
+        let result = write(&kept);
         match finish::pack(run, &kept, signals).await {
-            Ok(told) => (result, told),
+            Ok(bundle) => (result, finish::told(plan, run, outcome, bundle.as_ref()), false),
             Err(why) => {
                 let told = format!("Bundle:   none: {why}\n          the evidence and the verdict stand\n");
-                let kept = Kept::NoBundle(why);
-                (finish::write(plan, run, outcome, (digest, &kept), printer), told)
+                (write(&Kept::NoBundle(why)), told, true)
             }
+        }
+    }
+
+    fn ending<'a>(&'a self, image_sha256: Option<String>, kept: &'a Kept) -> Ending<'a> {
+        Ending {
+            image_sha256,
+            gate_sha256: &self.gate_sha256,
+            kept,
+            step: self.step.as_ref(),
         }
     }
 
@@ -292,7 +373,13 @@ impl Made {
 
     /// The verdict is told, and written, while the machine is held: the hold may last for hours, or end by a kill.
     fn held(&self, outcome: &Outcome, expires: Timestamp, printer: &Printer) {
-        let result = finish::write(&self.plan, &self.run, outcome, (None, &Kept::Nothing), printer);
+        let result = finish::write(
+            &self.plan,
+            &self.run,
+            outcome,
+            &self.ending(None, &Kept::Nothing),
+            printer,
+        );
         printer.text(self.answer(outcome, &result));
         let hold = Hold {
             run: self.run.path(),
@@ -310,53 +397,5 @@ impl Made {
             }
             printer.let_go(outcome.verdict.exit_code());
         }
-    }
-}
-
-/// The image's digest, read beside the run.
-struct ImageDigest {
-    stop: Arc<AtomicBool>,
-    known: Arc<OnceLock<Digest>>,
-    ended: oneshot::Receiver<()>,
-}
-
-impl ImageDigest {
-    fn start(plan: &Plan) -> Self {
-        let stop = Arc::new(AtomicBool::new(false));
-        let path = match &plan.image.source {
-            ImageSource::Iso(path) | ImageSource::Disk { path, .. } => path.clone(),
-            ImageSource::Kernel { kernel, .. } => kernel.clone(),
-        };
-        let known = Arc::new(OnceLock::new());
-        let (stopped, found) = (stop.clone(), known.clone());
-        let (done, ended) = oneshot::channel();
-        let read = move || {
-            let digest = disk::digest(&path, |_| {
-                if stopped.load(Ordering::Relaxed) {
-                    ControlFlow::Break(())
-                } else {
-                    ControlFlow::Continue(())
-                }
-            });
-            if let Ok(digest) = digest {
-                let _ = found.set(digest);
-            }
-            let _ = done.send(());
-        };
-        // Without a thread there is no digest, which the result says.
-        let _ = std::thread::Builder::new().name("digest".to_owned()).spawn(read);
-        Self { stop, known, ended }
-    }
-
-    /// The digest; of a cancelled run, or after one more signal, only if it is there already.
-    async fn finish(mut self, cancelled: bool, signals: &mut StopSignals) -> Option<String> {
-        if !cancelled {
-            tokio::select! {
-                _ = &mut self.ended => {}
-                _ = signals.next() => {}
-            }
-        }
-        self.stop.store(true, Ordering::Relaxed);
-        self.known.get().map(ToString::to_string)
     }
 }

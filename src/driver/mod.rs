@@ -4,6 +4,7 @@
 
 mod capture;
 mod command;
+mod command_end;
 mod fact;
 mod heartbeat;
 mod hold;
@@ -27,6 +28,7 @@ mod search;
 mod secrets;
 mod signals;
 mod spec;
+mod step;
 mod take;
 mod trace;
 mod translate;
@@ -43,5 +45,6 @@ pub use run::{Observer, Options, Outcome, run};
 pub use secrets::{Secrets, read_auth};
 pub use signals::StopSignals;
 pub use spec::{HostParts, RunPlace, Sockets, has_firmware_console, machine_spec, machines};
+pub use step::StepStart;
 pub use trace::record_json;
 pub use triage::facts;

@@ -1,11 +1,13 @@
 //! What a run leaves for people and for programs: the result, JUnit, and the lines of a terminal.
 
+mod decision;
 mod human;
 mod junit;
 mod replay;
 mod result;
 mod table;
 
+pub use decision::{decision_block, decision_json, decision_table};
 pub use human::{Hold, hold_block, record_line, verdict_block};
 pub use junit::junit;
 pub use replay::ReplayReport;

@@ -10,8 +10,8 @@ use std::time::SystemTime;
 use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify};
 use serde_json::Value;
 
-/// What the guest prints right before a chosen fault acts.
-const FAULT_LINE: &[u8] = b"tiny-fault: ";
+/// What a guest prints, after its name, right before a chosen fault acts.
+const FAULT_LINE: &[u8] = b"-fault: ";
 
 /// Something that a run wrote.
 #[derive(Debug, Clone)]

@@ -55,6 +55,16 @@ impl GateFile {
         gate
     }
 
+    /// A gate of the repository as it stands.
+    pub(crate) fn of(name: &str) -> Self {
+        let path = repository().join("fixtures/gates").join(name);
+        let text = std::fs::read_to_string(path).unwrap();
+        Self {
+            keys: text.parse().unwrap(),
+            files: Vec::new(),
+        }
+    }
+
     /// Chooses the guest's faults; see the guest's README.
     pub(crate) fn faults(&mut self, faults: &str) {
         // QEMU wants a comma in a value doubled.
@@ -76,8 +86,26 @@ impl GateFile {
         self.put(key, parsed["value"].clone());
     }
 
+    /// Takes a key away.
+    pub(crate) fn remove(&mut self, key: &str) {
+        let (table, name) = self.place(key);
+        table.remove(name);
+    }
+
+    /// Whether a key of a table is set.
+    pub(crate) fn has(&self, key: &str) -> bool {
+        let (table, name) = key.split_once('.').unwrap_or(("", key));
+        self.keys.get(table).is_some_and(|table| table.get(name).is_some())
+    }
+
     /// Sets a key to a value. A number in the key is a place in an array; the place behind the last one adds a table.
     pub(crate) fn put(&mut self, key: &str, value: Value) {
+        let (table, name) = self.place(key);
+        table.insert(name.to_owned(), value);
+    }
+
+    /// The table that a key stands in, and its name there.
+    fn place<'a>(&mut self, key: &'a str) -> (&mut Table, &'a str) {
         let (tables, name) = key.rsplit_once('.').unwrap_or(("", key));
         let mut table = &mut self.keys;
         let mut parts = tables.split('.').filter(|part| !part.is_empty()).peekable();
@@ -93,7 +121,7 @@ impl GateFile {
             }
             table = below.as_table_mut().unwrap();
         }
-        table.insert(name.to_owned(), value);
+        (table, name)
     }
 
     /// Lays a file beside the gate file.

@@ -16,6 +16,7 @@ mod machine;
 mod mask;
 mod number;
 mod pattern;
+mod publish;
 mod reader;
 mod rule;
 mod rule_look;

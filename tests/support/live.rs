@@ -1,0 +1,55 @@
+//! The guest debian-live, as its own script builds it, and gates for it.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::OnceLock;
+
+use crate::gate::GateFile;
+use crate::tiny::repository;
+
+/// The guest's files on this machine.
+pub(crate) struct Live {
+    /// The form with sshd enabled.
+    pub(crate) debug: PathBuf,
+    /// The form as it would be published.
+    pub(crate) production: PathBuf,
+}
+
+/// Builds the guest or finds the one already built; once in a process.
+pub(crate) fn live() -> &'static Live {
+    static LIVE: OnceLock<Live> = OnceLock::new();
+    LIVE.get_or_init(|| {
+        let script = repository().join("fixtures/guests/debian-live/build.sh");
+        let built = Command::new(&script)
+            .arg("--print-path")
+            .stderr(Stdio::inherit())
+            .output();
+        let built = built.unwrap_or_else(|error| panic!("{} can't be started: {error}", script.display()));
+        assert!(
+            built.status.success(),
+            "the guest debian-live can't be built ({}); what is missing stands above, and `make live` installs and builds it",
+            built.status
+        );
+        let debug = PathBuf::from(String::from_utf8(built.stdout).unwrap().trim());
+        Live {
+            production: debug.with_file_name("production.iso"),
+            debug,
+        }
+    })
+}
+
+/// A gate of the repository for this guest. What becomes of a failed machine is for the rows that say so.
+pub(crate) fn gate(name: &str) -> GateFile {
+    let mut gate = GateFile::of(name);
+    gate.put("image.iso", text(&live().debug).into());
+    if gate.has("image.production") {
+        gate.put("image.production", text(&live().production).into());
+    }
+    gate.set("on-failure", "'discard'");
+    gate
+}
+
+/// A path in a gate file.
+pub(crate) fn text(path: &Path) -> &str {
+    path.to_str().expect("the cache's path is UTF-8")
+}
