@@ -4,10 +4,10 @@ mod human;
 mod junit;
 mod replay;
 mod result;
-mod table;
+mod trace;
 
 pub use human::{Hold, hold_block, record_line, verdict_block};
 pub use junit::junit;
 pub use replay::ReplayReport;
 pub use result::{ResultInputs, result_json};
-pub use table::trace_table;
+pub use trace::{Comparison, Moment, Span, StageSpan, Timeline, chrome_trace, mermaid_gantt, trace_table};

@@ -2,6 +2,7 @@
 
 mod forms;
 mod outcomes;
+mod trace;
 
 use std::path::Path;
 use std::time::Duration;
