@@ -143,7 +143,15 @@ fn declared(plan: &Plan, outcome: &Outcome) -> Vec<Declared> {
     let mut declared: Vec<_> = files.into_iter().map(|(path, role)| file(path, role)).collect();
     let rules = (1..=plan.rules.len()).map(kept_rules);
     declared.extend(rules.map(|path| file(&path, "rules of the gate, for a replay")));
-    declared.extend(outcome.consoles.iter().map(|(path, _)| file(path, "serial console")));
+    for (path, _) in &outcome.consoles {
+        declared.push(file(path, "serial console"));
+        if let Some(name) = path.strip_suffix(".log").filter(|name| name.starts_with("serial")) {
+            declared.push(file(
+                &format!("{name}.cast"),
+                "serial console as a recording for players",
+            ));
+        }
+    }
     declared
 }
 
