@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use super::{bundle, check, demo, diagram, doctor, inspect, ps, reap, reopen, replay, run, say, trace, triage};
+use super::{bundle, check, demo, diagram, doctor, inspect, ps, reap, reopen, replay, report, run, say, trace, triage};
 
 /// What stands below the list of commands.
 const EXAMPLES: &str = "\
@@ -37,6 +37,7 @@ enum Command {
     Check(check::Check),
     Doctor(doctor::Doctor),
     Trace(trace::Trace),
+    Report(report::Report),
     Inspect(inspect::Inspect),
     Bundle(bundle::BundleArgs),
     Reopen(reopen::Reopen),
@@ -68,6 +69,7 @@ pub fn main() -> ExitCode {
         Command::Check(check) => check.execute(),
         Command::Doctor(doctor) => doctor.execute(),
         Command::Trace(trace) => trace.execute(),
+        Command::Report(report) => report.execute(),
         Command::Inspect(inspect) => inspect.execute(),
         Command::Bundle(bundle) => bundle.execute(),
         Command::Reopen(reopen) => reopen.execute(),

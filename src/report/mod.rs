@@ -2,12 +2,14 @@
 
 mod human;
 mod junit;
+mod page;
 mod replay;
 mod result;
 mod trace;
 
 pub use human::{Hold, hold_block, record_line, verdict_block};
 pub use junit::junit;
+pub use page::{PAGE_LOG_BYTES_MAX, PageInputs, PageLog, PagePicture, report_page};
 pub use replay::ReplayReport;
 pub use result::{ResultInputs, result_json};
 pub use trace::{Comparison, Moment, Span, StageSpan, Timeline, chrome_trace, mermaid_gantt, trace_table};

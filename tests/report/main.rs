@@ -2,6 +2,7 @@
 
 mod forms;
 mod outcomes;
+mod page;
 mod trace;
 
 use std::path::Path;
