@@ -136,3 +136,26 @@ fn a_run_that_is_not_there_is_told_with_what_there_is() {
     let pages = hide(hide(pages.join("\n"), &first, "11111111"), &second, "22222222");
     insta::assert_snapshot!("not_there", pages);
 }
+
+#[test]
+fn other_forms_and_two_runs() {
+    let runs = Runs::new();
+    let (one, other) = (runs.begin(1), runs.begin(2));
+    write_trace(&one);
+    write_trace(&other);
+    let id = one.info().id.clone();
+    let mut pages = Vec::new();
+    for arguments in [
+        &[id.as_str(), "--format", "mermaid"][..],
+        &[&id, "last"],
+        &[&id, "nowhere"],
+    ] {
+        let page = runs.page(&one, arguments);
+        pages.push(page.replace(&other.info().uuid.simple().to_string()[..8], "5e6f7a8b"));
+    }
+    insta::assert_snapshot!("forms", pages.join("\n"));
+    let chrome = runs.trace(&[&id, "--format", "chrome"]).json();
+    assert_eq!(chrome["traceEvents"].as_array().map(Vec::len), Some(3 + 1 + 3 + 2));
+    let compared = runs.trace(&[&id, "last", "--json"]).json();
+    assert_eq!(compared["first_difference"], serde_json::Value::Null);
+}

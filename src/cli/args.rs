@@ -5,7 +5,9 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use super::{bundle, check, decide, demo, diagram, doctor, inspect, ps, reap, reopen, replay, run, say, trace, triage};
+use super::{
+    bundle, check, decide, demo, diagram, doctor, inspect, ps, reap, reopen, replay, report, run, say, trace, triage,
+};
 
 /// What stands below the list of commands.
 const EXAMPLES: &str = "\
@@ -38,6 +40,7 @@ enum Command {
     Decide(decide::Decide),
     Doctor(doctor::Doctor),
     Trace(trace::Trace),
+    Report(report::Report),
     Inspect(inspect::Inspect),
     Bundle(bundle::BundleArgs),
     Reopen(reopen::Reopen),
@@ -70,6 +73,7 @@ pub fn main() -> ExitCode {
         Command::Decide(decide) => decide.execute(),
         Command::Doctor(doctor) => doctor.execute(),
         Command::Trace(trace) => trace.execute(),
+        Command::Report(report) => report.execute(),
         Command::Inspect(inspect) => inspect.execute(),
         Command::Bundle(bundle) => bundle.execute(),
         Command::Reopen(reopen) => reopen.execute(),

@@ -14,15 +14,18 @@ use crate::evidence::{
 use crate::machine::{Class, Part, StageOutcome};
 use crate::plan::{DiskUse, FailurePolicy, Plan};
 use crate::qemu::disk;
-use crate::report::{ResultInputs, junit, result_json};
+use crate::report::{PAGE_LOG_BYTES_MAX, ResultInputs, junit, result_json};
 use crate::units::MIB;
 
-use super::bundle;
 use super::print::Printer;
 use super::step::{Begun, Skipped, next_block};
+use super::{bundle, report};
 
 /// A cancelled run must be gone within 5 s: only small files are hashed for its manifest.
 const CANCELLED_HASH_BYTES_MAX: u64 = 16 * MIB;
+
+/// For the same reason its page holds no more of each log.
+const CANCELLED_LOG_BYTES_MAX: u64 = MIB;
 
 /// What becomes of a failed run's machine beside its evidence.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -102,6 +105,9 @@ pub(super) fn write(plan: &Plan, run: &RunDir, outcome: &Outcome, ending: &Endin
         }
         Err(error) => problems.push(format!("junit.xml: {error}")),
     }
+    if let Err(error) = write_page(run, outcome) {
+        problems.push(format!("{}: {error}", report::PAGE));
+    }
     let hash_bytes_max = match outcome.verdict.class {
         Class::Cancelled => CANCELLED_HASH_BYTES_MAX,
         _ => HASH_BYTES_MAX,
@@ -113,6 +119,18 @@ pub(super) fn write(plan: &Plan, run: &RunDir, outcome: &Outcome, ending: &Endin
         printer.tell(format_args!("warning: evidence is incomplete: {problem}"));
     }
     result
+}
+
+/// The page is made of the run's files, as `bootgate report` makes it.
+fn write_page(run: &RunDir, outcome: &Outcome) -> Result<(), String> {
+    let log_bytes_max = match outcome.verdict.class {
+        Class::Cancelled => CANCELLED_LOG_BYTES_MAX,
+        _ => PAGE_LOG_BYTES_MAX,
+    };
+    let record = RunRecord::read(run.path()).map_err(|error| error.to_string())?;
+    let page = report::page_of(&record, log_bytes_max).map_err(|error| error.to_string())?;
+    let write = || write_atomically(&run.path().join(report::PAGE), page.as_bytes());
+    run.reserve().retry(write).map_err(|error| error.to_string())
 }
 
 /// Packs the bundle of a run, if there is to be one. An error is why there is none.
@@ -164,6 +182,7 @@ fn declared(plan: &Plan, outcome: &Outcome) -> Vec<Declared> {
         ("result.json", "verdict"),
         ("trace.jsonl", "trace of every transition"),
         ("junit.xml", "verdict for test viewers"),
+        (report::PAGE, "the run as a page"),
         ("run.json", "identity of the run"),
         (KEPT_GATE, "gate file without its secrets, for a replay"),
         (RECORDING, "everything that reached the run, for a replay"),
@@ -188,7 +207,15 @@ fn declared(plan: &Plan, outcome: &Outcome) -> Vec<Declared> {
     let mut declared: Vec<_> = files.into_iter().map(|(path, role)| file(path, role)).collect();
     let rules = (1..=plan.rules.len()).map(kept_rules);
     declared.extend(rules.map(|path| file(&path, "rules of the gate, for a replay")));
-    declared.extend(outcome.consoles.iter().map(|(path, _)| file(path, "serial console")));
+    for (path, _) in &outcome.consoles {
+        declared.push(file(path, "serial console"));
+        if let Some(name) = path.strip_suffix(".log").filter(|name| name.starts_with("serial")) {
+            declared.push(file(
+                &format!("{name}.cast"),
+                "serial console as a recording for players",
+            ));
+        }
+    }
     declared
 }
 

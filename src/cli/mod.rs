@@ -19,6 +19,7 @@ mod ps;
 mod reap;
 mod reopen;
 mod replay;
+mod report;
 mod rules;
 mod run;
 mod say;

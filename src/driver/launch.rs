@@ -15,6 +15,7 @@ use crate::machine::Cause;
 use crate::qemu::argv::{self, MachineSpec};
 use crate::qemu::process::{InheritedFd, InheritedSocket, Running, SpawnRequest, Spawner};
 use crate::qmp::{Direction, Qmp, QmpError, QmpNotice, RunState, Transcript};
+use crate::serial::cast::Cast;
 use crate::serial::console::Console;
 use crate::serial::marker::Watch;
 use crate::serial::raw_log::{LogLayout, RawLog, SERIAL_LOG_HEAD_BYTES, SERIAL_LOG_TAIL_BYTES};
@@ -102,13 +103,14 @@ impl Launcher<'_> {
         let running = Arc::new(self.spawn(arguments.clone(), inherited).await?);
         let (qmp, mut notices) = crate::qmp::attach(qmp.ours, self.transcript());
         let serial_file = log_name("serial", number);
-        let (console, sightings) = self.tap(serial.ours, watch, &serial_file)?;
+        let cast = self.cast(number);
+        let (console, sightings) = self.tap(serial.ours, watch, &serial_file, cast)?;
         let firmware = match firmware {
             Some(stream) => {
                 let watch = watch::of_firmware(self.rules);
                 let watch = watch.map_err(|e| PrepareError::new(Cause::Internal, e))?;
                 let file = log_name(FIRMWARE_LOG, number);
-                let (_, sightings) = self.tap(stream, watch, &file)?;
+                let (_, sightings) = self.tap(stream, watch, &file, None)?;
                 Some((file, sightings))
             }
             None => None,
@@ -173,15 +175,27 @@ impl Launcher<'_> {
         stream: S,
         watch: Watch,
         file: &str,
+        cast: Option<Cast>,
     ) -> Result<(Console, mpsc::Receiver<SerialNotice>), PrepareError>
     where
         S: AsyncRead + AsyncWrite + Send + 'static,
     {
         let log = self.raw_log(file)?;
         Ok(match self.recorder {
-            Some(recorder) => tap::attach_heard(stream, watch, log, recorder.console(file)),
+            Some(recorder) => tap::attach_heard(stream, watch, log, recorder.console(file, cast)),
             None => tap::attach(stream, watch, log),
         })
+    }
+
+    /// The recording of a machine's console. A run goes on without it.
+    fn cast(&self, number: u64) -> Option<Cast> {
+        self.recorder?;
+        let name = numbered("serial", number, "cast");
+        let began_s = jiff::Timestamp::now().as_second() - self.started.elapsed().as_secs().cast_signed();
+        let title = format!("{}: machine {number}", self.run.info().id);
+        Cast::create(&self.run.path().join(name), &title, self.started, began_s)
+            .inspect_err(|error| tracing::warn!(%error, "the console is not recorded for players"))
+            .ok()
     }
 
     fn raw_log(&self, file: &str) -> Result<RawLog, PrepareError> {
@@ -201,10 +215,14 @@ impl Launcher<'_> {
 }
 
 fn log_name(stem: &str, number: u64) -> String {
+    numbered(stem, number, "log")
+}
+
+fn numbered(stem: &str, number: u64, kind: &str) -> String {
     if number == 1 {
-        format!("{stem}.log")
+        format!("{stem}.{kind}")
     } else {
-        format!("{stem}-{number}.log")
+        format!("{stem}-{number}.{kind}")
     }
 }
 

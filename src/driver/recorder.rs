@@ -9,6 +9,7 @@ use serde_json::Value;
 use crate::evidence::{EvidenceError, RECORDING, RECORDING_BYTES_MAX, Recording, RunDir};
 use crate::machine::{Effect, Part};
 use crate::plan::FailurePolicy;
+use crate::serial::cast::Cast;
 use crate::serial::tap::Listener;
 use crate::text::Redactor;
 
@@ -111,11 +112,12 @@ impl Recorder {
         self.lock().flush();
     }
 
-    /// Hears one console.
-    pub(super) fn console(&self, file: &str) -> ConsoleRecorder {
+    /// Hears one console, and plays it into a recording for people if there is one.
+    pub(super) fn console(&self, file: &str, cast: Option<Cast>) -> ConsoleRecorder {
         ConsoleRecorder {
             recorder: self.clone(),
             file: file.to_owned(),
+            cast,
         }
     }
 
@@ -166,12 +168,18 @@ fn clean_strings(value: &mut Value, clean: &impl Fn(&str) -> String) {
 pub(super) struct ConsoleRecorder {
     recorder: Recorder,
     file: String,
+    cast: Option<Cast>,
 }
 
 impl Listener for ConsoleRecorder {
-    fn bytes(&mut self, offset: u64, length: u64, at: Instant) {
+    fn bytes(&mut self, offset: u64, bytes: &[u8], at: Instant) {
         let t_us = self.recorder.t_us(at);
-        self.recorder.lock().bytes(t_us, at, (&self.file, offset, length));
+        self.recorder
+            .lock()
+            .bytes(t_us, at, (&self.file, offset, bytes.len() as u64));
+        if let Some(cast) = &mut self.cast {
+            cast.bytes(bytes, at);
+        }
     }
 
     fn closed(&mut self, at: Instant) {

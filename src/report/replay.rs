@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use serde_json::{Value, json};
 
-use super::table::trace_table;
+use super::trace::trace_table;
 use crate::driver::{ReplayEnd, Replayed};
 use crate::text::terminal_line;
 use crate::units::human_span;

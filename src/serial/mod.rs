@@ -1,5 +1,6 @@
 //! The serial console: bytes → lines → matches, and the task that drains it.
 
+pub mod cast;
 pub mod console;
 pub mod marker;
 pub mod prompt;

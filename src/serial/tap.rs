@@ -59,14 +59,14 @@ pub struct TapSummary {
 
 /// Who hears of every byte when it comes, before it is searched. Called by the task that drains: it must not wait for long.
 pub trait Listener: Send {
-    /// `length` bytes came, the first of them at `offset` in the stream.
-    fn bytes(&mut self, offset: u64, length: u64, at: Instant);
+    /// These bytes came, the first of them at `offset` in the stream.
+    fn bytes(&mut self, offset: u64, bytes: &[u8], at: Instant);
     /// The stream has ended.
     fn closed(&mut self, at: Instant);
 }
 
 impl Listener for () {
-    fn bytes(&mut self, _offset: u64, _length: u64, _at: Instant) {}
+    fn bytes(&mut self, _offset: u64, _bytes: &[u8], _at: Instant) {}
     fn closed(&mut self, _at: Instant) {}
 }
 
@@ -134,7 +134,7 @@ impl<L: Listener> Drain<L> {
 
     fn take(&mut self, bytes: &[u8]) {
         let now = now();
-        self.listener.bytes(self.log.bytes_total(), bytes.len() as u64, now);
+        self.listener.bytes(self.log.bytes_total(), bytes, now);
         self.notices.bytes_came(now);
         let logged = self.log.write(bytes);
         self.shared.saw(bytes, now, self.log.first_lost());

@@ -2,6 +2,8 @@
 
 mod forms;
 mod outcomes;
+mod page;
+mod trace;
 
 use std::path::Path;
 use std::time::Duration;

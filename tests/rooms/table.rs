@@ -69,6 +69,7 @@ pub(crate) const ROOMS: &[Room] = &[
     room("qmp::command", 2),
     room("qmp::handle", 2),
     room("qmp::link", 2),
+    room("serial::cast", 2),
     room("serial::console", 2),
     room("serial::raw_log", 2),
     room("serial::tap", 2),

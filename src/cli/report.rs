@@ -1,0 +1,149 @@
+//! `bootgate report`, and the page that every run ends with.
+
+use std::fs::File;
+use std::io::{Read as _, Seek as _, SeekFrom};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use crate::evidence::{self, EvidenceError, KEPT_GATE, PPM_BYTES_MAX, RunRecord, read_journal, write_atomically};
+use crate::machine::Verdict;
+use crate::report::{PAGE_LOG_BYTES_MAX, PageInputs, PageLog, PagePicture, report_page};
+use crate::units::MIB;
+use clap::Args;
+
+use super::{args, say};
+
+/// The page of a run, in its directory.
+pub(super) const PAGE: &str = "report.html";
+/// The most bytes of a small text that a page holds.
+const TEXT_BYTES_MAX: u64 = MIB;
+/// The most logs of a page.
+const LOGS_MAX: usize = 40;
+/// The most pictures of a page.
+const PICTURES_MAX: usize = 40;
+const EXIT_NOT_WRITTEN: u8 = 4;
+
+/// Write the page of a run again: `report.html` in its directory, or elsewhere.
+///
+/// Each run writes it at its end; this is for one that was interrupted, or that another bootgate made.
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  bootgate report last\n  bootgate report last -o page.html")]
+pub(super) struct Report {
+    /// The run: `last`, its id or a part of it, or its directory.
+    #[arg(default_value = "last")]
+    run: String,
+    /// The directory that keeps the runs.
+    #[arg(long, value_name = "DIR", env = "BOOTGATE_RUNS", default_value_os_t = args::default_runs())]
+    runs: PathBuf,
+    /// The page's file. [default: report.html in the run's directory]
+    #[arg(long, short, value_name = "FILE")]
+    output: Option<PathBuf>,
+}
+
+impl Report {
+    pub(super) fn execute(self) -> ExitCode {
+        let record = match evidence::open(&self.runs, &self.run) {
+            Ok(record) => record,
+            Err(error) => {
+                say::tell(format_args!("error: {error}"));
+                return ExitCode::from(Verdict::EXIT_USAGE);
+            }
+        };
+        let to = self.output.unwrap_or_else(|| record.path.join(PAGE));
+        let page = match page_of(&record, PAGE_LOG_BYTES_MAX) {
+            Ok(page) => page,
+            Err(error) => {
+                say::tell(format_args!("error: {error}"));
+                return ExitCode::from(EXIT_NOT_WRITTEN);
+            }
+        };
+        match write_atomically(&to, page.as_bytes()) {
+            Ok(()) => say::answer(format_args!("Page:     {}\n", to.display())),
+            Err(error) => {
+                say::tell(format_args!("error: `{}` can't be written: {error}", to.display()));
+                ExitCode::from(EXIT_NOT_WRITTEN)
+            }
+        }
+    }
+}
+
+/// The page of a run, from its files. Of each log it holds the last `log_bytes_max`.
+pub(super) fn page_of(run: &RunRecord, log_bytes_max: u64) -> Result<String, EvidenceError> {
+    let result = run.result()?.unwrap_or_else(|| serde_json::json!({
+        "run": run.info.id, "gate": run.info.gate,
+        "verdict": { "class": "interrupted", "title": "The run has no verdict: its bootgate was killed, or it still goes on." },
+    }));
+    let trace = run.trace()?;
+    let qmp = read_journal(&run.path.join("qmp.jsonl"))
+        .map(|read| read.records)
+        .unwrap_or_default();
+    Ok(report_page(&PageInputs {
+        logs: logs(&run.path, log_bytes_max),
+        pictures: pictures(&run.path),
+        argv: text(&run.path.join("argv.txt")),
+        gate: text(&run.path.join(KEPT_GATE)),
+        result,
+        records: &trace.records,
+        qmp: &qmp,
+    }))
+}
+
+/// The output of the stages' commands, and the consoles, as they lie in the run: an interrupted one has no list of them.
+fn logs(run: &Path, bytes_max: u64) -> Vec<PageLog> {
+    let outputs = names(&run.join("ssh"), "", "log").into_iter().map(|name| {
+        let title = format!("Output of {}", name.trim_end_matches(".log"));
+        (format!("ssh/{name}"), title)
+    });
+    let consoles = names(run, "serial", "log")
+        .into_iter()
+        .chain(names(run, "firmware", "log"));
+    let consoles = consoles.map(|name| (name.clone(), format!("Console {name}")));
+    let logs = consoles.chain(outputs).take(LOGS_MAX).filter_map(|(name, title)| {
+        let (bytes, offset_bytes) = end_of(&run.join(&name), bytes_max)?;
+        Some(PageLog {
+            name,
+            title,
+            bytes,
+            offset_bytes,
+        })
+    });
+    logs.filter(|log| !log.bytes.is_empty()).collect()
+}
+
+/// The names of a directory's files that begin and end so, in order.
+fn names(directory: &Path, prefix: &str, kind: &str) -> Vec<String> {
+    let entries = std::fs::read_dir(directory).into_iter().flatten().flatten();
+    let names = entries.filter_map(|entry| entry.file_name().into_string().ok());
+    let is_one = |name: &String| name.starts_with(prefix) && Path::new(name).extension().is_some_and(|is| is == kind);
+    let mut names: Vec<_> = names.filter(is_one).collect();
+    names.sort_by_key(|name| (name.len(), name.clone()));
+    names
+}
+
+/// The last bytes of a regular file, and where they begin in it.
+fn end_of(path: &Path, bytes_max: u64) -> Option<(Vec<u8>, u64)> {
+    let mut file = File::open(path).ok()?;
+    let metadata = file.metadata().ok().filter(std::fs::Metadata::is_file)?;
+    let offset = metadata.len().saturating_sub(bytes_max);
+    file.seek(SeekFrom::Start(offset)).ok()?;
+    let mut bytes = Vec::new();
+    file.take(bytes_max).read_to_end(&mut bytes).ok()?;
+    Some((bytes, offset))
+}
+
+fn text(path: &Path) -> String {
+    let bytes = end_of(path, TEXT_BYTES_MAX).unwrap_or_default().0;
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+/// The pictures of the guest's screen, each with the text of the console's last screen if it is there.
+fn pictures(run: &Path) -> Vec<PagePicture> {
+    let names = names(run, "screen-", "png");
+    let pictures = names.into_iter().take(PICTURES_MAX).filter_map(|name| {
+        let (png, _) = end_of(&run.join(&name), PPM_BYTES_MAX as u64).filter(|(_, offset)| *offset == 0)?;
+        let beside = run.join(Path::new(&name).with_extension("txt"));
+        let text = Some(text(&beside)).filter(|text| !text.is_empty());
+        Some(PagePicture { name, png, text })
+    });
+    pictures.collect()
+}

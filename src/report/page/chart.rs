@@ -1,0 +1,204 @@
+//! The timeline of a run as a picture: states against their deadlines, and what was seen, on one clock.
+
+use maud::{Markup, PreEscaped, html};
+use serde_json::Value;
+
+use crate::report::trace::{Moment, Timeline};
+use crate::text::terminal_line;
+
+/// The width of the picture in its own units; the browser scales it.
+const WIDTH: u64 = 1200;
+/// Where the time begins.
+const LEFT: u64 = 110;
+const ROW_HEIGHT: u64 = 26;
+/// The most marks of one lane: a guest can be noisy, and more would be one bar.
+const MARKS_MAX: usize = 400;
+/// The most characters of a hint.
+const HINT_CHARS_MAX: usize = 200;
+
+/// The lanes of marks: their name, and the notes that belong to them.
+const LANES: [(&str, &[&str]); 3] = [
+    (
+        "console",
+        &[
+            "kernel-seen",
+            "userspace-seen",
+            "marker-seen",
+            "login-prompt",
+            "rule-matched",
+            "target-seen",
+            "passphrase-asked",
+        ],
+    ),
+    (
+        "SSH",
+        &[
+            "ssh-probe",
+            "ssh-answered",
+            "connection-broke",
+            "command-started",
+            "uploaded",
+        ],
+    ),
+    ("other", &[]),
+];
+
+/// A QMP event: when it came, in microseconds since the run began, and its name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct QmpMoment {
+    pub(super) at_us: u64,
+    pub(super) name: String,
+}
+
+/// Draws the timeline.
+pub(super) fn chart(timeline: &Timeline<'_>, qmp: &[QmpMoment]) -> Markup {
+    let scale = Scale::new(timeline);
+    let rows = 2 + LANES.len() as u64 + 1;
+    let height = ROW_HEIGHT * (rows + 1);
+    html! {
+        svg.chart viewBox={ "0 0 " (WIDTH) " " (height) } role="img" aria-label="Timeline; the table below says the same" {
+            (axis(&scale, height))
+            (lane_name(0, "stage"))
+            (lane_name(1, "state"))
+            @for stage in &timeline.stages {
+                (bar(&scale, 0, (stage.from_us(), stage.to_us()), stage.name, stage.outcome.unwrap_or("running")))
+                @for state in &stage.states {
+                    @let deadline = state.left_by.and_then(|record| deadline(record, state.to_us));
+                    @if let Some((kind, at_us)) = &deadline { (limit(&scale, (state.from_us, *at_us), kind)) }
+                    (bar(&scale, 1, (state.from_us, state.to_us), state.state, "state"))
+                }
+            }
+            @for (row, (name, notes)) in (2..).zip(LANES) {
+                (lane_name(row, name))
+                @for moment in timeline.moments.iter().filter(|moment| belongs(moment, notes)).take(MARKS_MAX) {
+                    (mark(&scale, row, moment.at_us, &hint(moment), moment.what == "verdict"))
+                }
+            }
+            (lane_name(rows - 1, "QMP"))
+            @for event in qmp.iter().take(MARKS_MAX) {
+                (mark(&scale, rows - 1, event.at_us, &event.name, false))
+            }
+        }
+    }
+}
+
+/// What belongs to no other lane belongs to the last.
+fn belongs(moment: &Moment<'_>, notes: &[&str]) -> bool {
+    if notes.is_empty() {
+        !LANES.iter().any(|(_, notes)| notes.contains(&moment.what)) && moment.what != "stage-ended"
+    } else {
+        notes.contains(&moment.what)
+    }
+}
+
+struct Scale {
+    end_us: u64,
+}
+
+impl Scale {
+    fn new(timeline: &Timeline<'_>) -> Self {
+        let last = timeline.stages.last().map_or(0, crate::report::StageSpan::to_us);
+        Self {
+            end_us: last.max(timeline.end_us).max(1),
+        }
+    }
+
+    /// Tenths of a unit are enough for a picture.
+    fn x(&self, at_us: u64) -> String {
+        let tenths = u128::from(at_us.min(self.end_us)) * u128::from((WIDTH - LEFT) * 10) / u128::from(self.end_us);
+        let tenths = tenths + u128::from(LEFT * 10);
+        format!("{}.{}", tenths / 10, tenths % 10)
+    }
+
+    fn width(&self, from_us: u64, to_us: u64) -> String {
+        let length = to_us.min(self.end_us).saturating_sub(from_us);
+        let tenths = u128::from(length) * u128::from((WIDTH - LEFT) * 10) / u128::from(self.end_us);
+        let tenths = tenths.max(10);
+        format!("{}.{}", tenths / 10, tenths % 10)
+    }
+}
+
+fn axis(scale: &Scale, height: u64) -> Markup {
+    const STEPS_S: [u64; 12] = [1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1800, 3600];
+    let seconds = scale.end_us / 1_000_000;
+    let step = STEPS_S.into_iter().find(|step| seconds / step <= 12).unwrap_or(7200);
+    html! {
+        @for at_s in (0..=seconds).step_by(usize::try_from(step).unwrap_or(1)) {
+            @let x = scale.x(at_s * 1_000_000);
+            line.tick x1=(x) x2=(x) y1="0" y2=(height - ROW_HEIGHT) {}
+            text.tick x=(x) y=(height - 8) { (clock(at_s)) }
+        }
+    }
+}
+
+fn clock(seconds: u64) -> String {
+    format!("{}:{:02}", seconds / 60, seconds % 60)
+}
+
+fn lane_name(row: u64, name: &str) -> Markup {
+    html! { text.lane x="0" y=(row * ROW_HEIGHT + 17) { (name) } }
+}
+
+fn bar(scale: &Scale, row: u64, (from_us, to_us): (u64, u64), name: &str, class: &str) -> Markup {
+    let name = shown(name);
+    let (x, width) = (scale.x(from_us), scale.width(from_us, to_us));
+    let kind = match class {
+        "passed" | "failed" | "state" | "running" => class,
+        _ => "other",
+    };
+    let failing = ["Stopping", "Capturing", "Saving", "Held", "Discarding"].contains(&name.as_str());
+    let seconds = std::time::Duration::from_micros(to_us - from_us).as_secs_f64();
+    html! {
+        g {
+            title { (name) ": " (format!("{seconds:.3}")) " s, " (class) }
+            rect class={ "bar " (kind) @if failing { " failing" } } x=(x) y=(row * ROW_HEIGHT + 3) width=(width) height=(ROW_HEIGHT - 6) rx="3" {}
+            // A name that does not fit is cut off at the end of its bar.
+            svg x=(x) y=(row * ROW_HEIGHT) width=(width) height=(ROW_HEIGHT) {
+                text.name x="5" y="17" { (name) }
+            }
+        }
+    }
+}
+
+/// How long the state might have stood.
+fn limit(scale: &Scale, (from_us, to_us): (u64, u64), kind: &str) -> Markup {
+    html! {
+        g {
+            title { "deadline " (shown(kind)) }
+            rect.limit x=(scale.x(from_us)) y=(2 * ROW_HEIGHT - 3) width=(scale.width(from_us, to_us)) height="3" {}
+        }
+    }
+}
+
+/// The deadline that was closest when the state was left.
+fn deadline(record: &Value, left_us: u64) -> Option<(String, u64)> {
+    let deadline = record.get("deadline")?;
+    let left_ms = deadline.get("left_ms")?.as_u64()?;
+    let kind = deadline.get("kind")?.as_str()?.to_owned();
+    Some((kind, left_us.saturating_add(left_ms.saturating_mul(1000))))
+}
+
+fn mark(scale: &Scale, row: u64, at_us: u64, hint: &str, important: bool) -> Markup {
+    let y = row * ROW_HEIGHT + 13;
+    let seconds = std::time::Duration::from_micros(at_us).as_secs_f64();
+    html! {
+        circle.mark.important[important] cx=(scale.x(at_us)) cy=(y) r=(if important { 6 } else { 4 }) {
+            title { (format!("{seconds:.3}")) " s: " (hint) }
+        }
+    }
+}
+
+fn hint(moment: &Moment<'_>) -> String {
+    let detail = moment.record.get("detail").or_else(|| moment.record.get("cause"));
+    let detail = detail.and_then(Value::as_str).unwrap_or_default();
+    shown(format!("{} {detail}", moment.what).trim_end())
+}
+
+fn shown(text: &str) -> String {
+    terminal_line(text, HINT_CHARS_MAX)
+}
+
+/// Markup that is ours and holds nothing of anybody else's.
+pub(super) fn ours(text: &str) -> Markup {
+    PreEscaped(text.to_owned())
+}

@@ -1,0 +1,11 @@
+//! The page of a run: one file that shows all of it, without a network and without a viewer.
+
+mod chart;
+mod document;
+mod facts;
+mod log;
+mod picture;
+
+pub use document::{PageInputs, report_page};
+pub use log::{PAGE_LOG_BYTES_MAX, PageLog};
+pub use picture::PagePicture;
