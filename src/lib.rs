@@ -15,6 +15,7 @@ pub mod procfs;
 pub mod qemu;
 pub mod qmp;
 pub mod report;
+pub mod screen;
 pub mod serial;
 pub mod ssh;
 pub mod text;

@@ -195,6 +195,7 @@ pub(super) fn asks(effect: &Effect) -> (String, Asks) {
         Effect::Prepare { stage, .. } => return (format!("prepare stage {stage}"), Asks::Act),
         Effect::WatchSsh { stage } => return (format!("watch-ssh of stage {stage}"), Asks::Act),
         Effect::RunCommand { stage } => return (format!("run-command of stage {stage}"), Asks::Act),
+        Effect::TypeAnswer { stage } => return (format!("type-answer of stage {stage}"), Asks::Act),
         Effect::AnswerPrompt { stage } => return (format!("answer-prompt of stage {stage}"), Asks::Act),
     };
     (word.to_owned(), asks)

@@ -15,6 +15,7 @@ use crate::triage::{Rules, Source, probe_line, qmp_line};
 
 use super::fact::{Fact, ProbeFact};
 use super::question::Questions;
+use super::screen::SCREEN_LOG;
 use super::search::Hit;
 use super::triage::{Stream, Triage, mark_line};
 use super::{translate, watch};
@@ -52,6 +53,8 @@ pub(super) struct Intake {
 struct Boot {
     /// The file of its console.
     serial: String,
+    /// The console has told of the kernel, or of what runs on it.
+    console_tells: bool,
     /// The file of the command's output.
     output: String,
     stability: Option<Stability>,
@@ -152,17 +155,36 @@ impl Intake {
 
     /// Something was found on the console or on the firmware's debug port.
     fn take_match(&mut self, now: Instant, file: &str, found: &Match) -> Vec<Effect> {
-        if let Some(events) = self.triage.take(found, file, Stream::Console) {
+        let on_screen = file.starts_with(SCREEN_LOG);
+        if on_screen && !self.heeds_screen(found) {
+            return Vec::new();
+        }
+        let stream = if on_screen { Stream::Screen } else { Stream::Console };
+        if let Some(events) = self.triage.take(found, file, stream) {
             return self.handle_all(now, &events);
         }
         let Some(sighting) = watch::sighting(&self.plan, found, file, &self.redactor) else {
             return Vec::new();
         };
         let line = mark_line(&sighting.mark);
-        let mut effects = self.handle(now, &Event::ConsoleMatched(sighting));
+        self.boot.console_tells |= !on_screen;
+        let event = if on_screen {
+            Event::ScreenMatched(sighting)
+        } else {
+            Event::ConsoleMatched(sighting)
+        };
+        let mut effects = self.handle(now, &event);
         let events = line.map(|line| self.triage.take_line(Source::Mark, &line));
         effects.extend(self.handle_all(now, &events.unwrap_or_default()));
         effects
+    }
+
+    /// What stands on the serial console, too, need not be told twice: the screen counts for its question, and for what
+    /// follows it, and all in all if the console is silent.
+    fn heeds_screen(&self, found: &Match) -> bool {
+        let asks = [watch::UNLOCK, watch::REFUSED].contains(&found.id.as_str());
+        let tells = self.machine.asked_on_screen() || !self.boot.console_tells;
+        self.machine.watches_screen() && (asks || tells)
     }
 
     /// Something was found in the output that is kept in `file`.

@@ -128,6 +128,7 @@ impl Launcher<'_> {
             sightings: Some(sightings),
             serial_file,
             firmware,
+            screen: None,
             ssh_address,
             images: images(&spec),
             machine: spec,
@@ -168,7 +169,7 @@ impl Launcher<'_> {
         writeln!(file, "# machine {number}\n{}\n", argv::shell_quoted(&words))
     }
 
-    fn tap<S>(
+    pub(super) fn tap<S>(
         &self,
         stream: S,
         watch: Watch,
@@ -200,7 +201,7 @@ impl Launcher<'_> {
     }
 }
 
-fn log_name(stem: &str, number: u64) -> String {
+pub(super) fn log_name(stem: &str, number: u64) -> String {
     if number == 1 {
         format!("{stem}.log")
     } else {

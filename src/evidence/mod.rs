@@ -25,5 +25,5 @@ pub use record::{RunRecord, RunState, list, open};
 pub use recording::{RECORDING, RECORDING_BYTES_MAX, Recording};
 pub use reserve::{RESERVE_BYTES, Reserve};
 pub use rundir::{KEPT_GATE, RunDir, RunInfo, SOCKET_PATH_BYTES_MAX};
-pub use screenshot::{PPM_BYTES_MAX, SIDE_PIXELS_MAX, ScreenshotError, ppm_to_png};
+pub use screenshot::{ScreenshotError, ppm_to_png};
 pub use transcript::{TranscriptBudget, TranscriptLog};

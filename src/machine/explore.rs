@@ -135,10 +135,10 @@ fn relevant_facts(machine: &Machine) -> String {
             boot.login_prompt,
             boot.target_seen.is_some()
         ),
-        State::Unlocking => format!("{resets:?}"),
+        State::Unlocking => format!("{resets:?} {} {}", boot.asked_on_screen, boot.answer_typed),
         State::Verifying => format!(
-            "{resets:?} {logins:?} {pending} {} {} {}",
-            ssh.stable, boot.target_confirmed, boot.passphrase_asked
+            "{resets:?} {logins:?} {pending} {} {} {} {}",
+            ssh.stable, boot.target_confirmed, boot.passphrase_asked, boot.asked_on_screen
         ),
         _ => String::new(),
     }

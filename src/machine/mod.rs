@@ -23,6 +23,7 @@ mod run;
 mod specimen;
 mod ssh;
 mod state;
+mod unlock;
 mod verdict;
 
 pub use api::Machine;

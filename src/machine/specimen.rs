@@ -11,8 +11,8 @@ use crate::machine::record::EvidenceRef;
 use crate::machine::{Cause, Class, Event, Machine};
 use crate::plan::{
     Accelerator, Arch, Attachment, ConsolePlan, DiskCache, DiskFormat, DiskPlan, Evidence, FailurePolicy, Firmware,
-    ImagePlan, ImageSource, MachinePlan, MarkerPlan, Network, Pattern, Plan, Prompt, Secret, SecretSource, SshPlan,
-    StageKind, StagePlan, VmUse,
+    ImagePlan, ImageSource, MachinePlan, MarkerPlan, Network, Pattern, Plan, Prompt, PromptChannel, Secret,
+    SecretSource, SshPlan, StageKind, StagePlan, VmUse,
 };
 use crate::units::{ByteSize, GIB};
 
@@ -71,6 +71,8 @@ fn fixed_events() -> Vec<Event> {
         Event::GuestStopped,
         Event::QmpLost { detail: String::new() },
         Event::ConsoleSpoke,
+        Event::AnswerTyped,
+        Event::AnswerNotTypable { position: 1 },
         Event::InputAwaited {
             evidence: EvidenceRef::file("serial.log"),
         },
@@ -201,7 +203,18 @@ fn sighting_events() -> Vec<Event> {
         mark,
         evidence: EvidenceRef::file("serial.log"),
     };
-    marks.map(|mark| Event::ConsoleMatched(sighting(mark))).into()
+    let mut events: Vec<_> = marks.map(|mark| Event::ConsoleMatched(sighting(mark))).into();
+    let on_screen = [
+        Mark::Kernel,
+        Mark::Userspace,
+        Mark::LoginPrompt,
+        Mark::UnlockPrompt,
+        Mark::PassphraseRefused,
+        Mark::Target,
+        Mark::Rule(rule(true), Vec::new()),
+    ];
+    events.extend(on_screen.map(|mark| Event::ScreenMatched(sighting(mark))));
+    events
 }
 
 fn stage(name: &str, kind: StageKind, vm: VmUse, claims: Evidence) -> StagePlan {
@@ -233,6 +246,7 @@ pub fn representative_plan(encrypted: bool) -> Plan {
         unlock: encrypted.then(|| Prompt {
             pattern: Pattern::Text("passphrase".to_owned()),
             answer: SecretSource::Inline(Secret::new("secret".to_owned())),
+            channel: PromptChannel::Auto,
         }),
         login_settle: Duration::from_secs(20),
         verify_ssh: encrypted,

@@ -11,6 +11,7 @@ mod keep;
 mod plans;
 mod rules;
 mod scenario;
+mod unlock;
 mod walks;
 mod words;
 mod world;

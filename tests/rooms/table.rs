@@ -33,6 +33,7 @@ pub(crate) const ROOMS: &[Room] = &[
     // 1: pure logic
     room("control", 1),
     room("machine", 1),
+    room("screen", 1),
     room("triage", 1),
     room("qemu::argv", 1),
     room("qemu::feature", 1),

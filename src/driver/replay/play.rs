@@ -22,6 +22,7 @@ use crate::units::human_span;
 use super::super::fact::{Asks, Entry, Fact, Line, asks, micros};
 use super::super::intake::Intake;
 use super::super::launch::FIRMWARE_LOG;
+use super::super::screen::SCREEN_LOG;
 use super::super::search::Search;
 use super::super::{trace, watch};
 use super::ahead::{Ahead, ahead, asked_after};
@@ -181,6 +182,8 @@ impl Player {
             let (plan, rules, stage) = (&self.intake.plan, &self.intake.rules, self.intake.machine.stage());
             let watch = if file.starts_with(FIRMWARE_LOG) {
                 watch::of_firmware(rules)?
+            } else if file.starts_with(SCREEN_LOG) {
+                watch::of_screen(plan, stage, rules)?
             } else {
                 watch::of_stage(plan, stage, rules)?
             };
