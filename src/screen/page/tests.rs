@@ -115,19 +115,19 @@ proptest! {
         ink in any::<[u8; 3]>(),
         ground in any::<[u8; 3]>(),
     ) {
-        prop_assume!(ink != ground && texts.iter().map(String::len).sum::<usize>() > 60);
+        prop_assume!(ink != ground);
         let mut drawn = Drawn::new(grid(which), 41, texts.len(), ground);
         for (row, text) in texts.iter().enumerate() {
             drawn.text(grid(which), row, text, ink);
         }
-        let page = drawn.read().unwrap();
-        prop_assert_eq!(page.lines(), texts.iter().map(|text| text.trim_end().to_owned()).collect::<Vec<_>>());
+        let marks = texts.iter().flat_map(|text| text.chars()).filter(|character| *character != ' ').count();
+        prop_assert_eq!(drawn.read().map(|page| page.lines()), (marks >= READABLE_MIN).then_some(texts));
     }
 
     #[test]
-    fn noise_is_no_text(bytes in prop::collection::vec(any::<u8>(), 80 * 4 * 8 * 16 / 8), dense in any::<bool>()) {
-        let bit = |at: usize| bytes[at / 8] & (1 << (at % 8)) != 0;
-        let pixel = |at: usize| if bit(at) { [255; 3] } else if dense { [0; 3] } else { [9, 9, 9] };
+    fn noise_is_no_text(bytes in prop::collection::vec(any::<u8>(), 80 * 4 * 16)) {
+        // In two colours, because more of them in a cell are never text.
+        let pixel = |at: usize| if bytes[at / 8] & (1 << (at % 8)) == 0 { [0; 3] } else { [255; 3] };
         let pixels: Vec<u8> = (0..80 * 4 * 8 * 16).flat_map(pixel).collect();
         prop_assert_eq!(read(&Picture::new(640, 64, &pixels).unwrap()), None);
     }
