@@ -119,6 +119,20 @@ fn a_text_mode_screen_asks_while_the_serial_console_tells_the_rest() {
 }
 
 #[test]
+fn another_question_on_the_screen_is_told_with_its_line() {
+    let mut gate = encrypted("'bios'", "correct horse battery", "--no-serial");
+    gate.set("stage.2.unlock.prompt", "'Enter the secret of the disk:'");
+    let run = start_with(&gate, &[], &[(PASSPHRASE, "correct horse battery")]).end();
+    run.report("another-question-on-the-screen", None);
+    run.audit();
+    let verdict = &run.result["verdict"];
+    assert_eq!(verdict["cause"], "waiting-for-input", "{}", run.story());
+    assert_eq!(verdict["evidence"]["file"], "screen-text-2.log", "{}", run.story());
+    let quote = verdict["evidence"]["quote"].as_str().unwrap();
+    assert!(quote.starts_with("Please enter passphrase for disk"), "{quote}");
+}
+
+#[test]
 fn a_wrong_passphrase_on_the_screen_is_told() {
     let gate = encrypted("'bios'", "correct horse battery", "--ask-on tty1");
     let run = run(&gate, "wrong horse battery", "wrong-passphrase-on-the-screen");

@@ -100,6 +100,9 @@ pub(super) enum Fact {
     Probe(ProbeFact),
     /// A question stands on the console.
     Look {
+        /// The log of what it stands on, if that is not the serial console.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        file: Option<String>,
         silent_us: u64,
         console_bytes: u64,
         block_operations: u64,

@@ -49,6 +49,10 @@ pub(super) enum VmInput {
     },
     Probe(Box<Probe>),
     Command(CommandInput),
+    /// Whether there is text on the screen.
+    ScreenShows {
+        text: bool,
+    },
     /// The answer to a prompt on the screen is typed, or why it is not.
     Typed(Result<(), String>),
     /// A question stands on the console: what the guest does meanwhile.

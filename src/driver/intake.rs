@@ -59,6 +59,7 @@ struct Boot {
     output: String,
     stability: Option<Stability>,
     questions: Questions,
+    screen_questions: Questions,
 }
 
 impl Intake {
@@ -222,6 +223,7 @@ impl Intake {
             }
         }
         self.boot.questions.in_state(self.machine.state(), now);
+        self.boot.screen_questions.in_state(self.machine.state(), now);
         for event in events {
             effects.extend(self.handle(now, &event));
         }
@@ -239,6 +241,7 @@ impl Intake {
 
     fn take_look(&mut self, now: Instant, fact: &Fact) -> Vec<Effect> {
         let Fact::Look {
+            file,
             silent_us,
             console_bytes,
             block_operations,
@@ -255,16 +258,21 @@ impl Intake {
             block_operations: *block_operations,
             busy: Duration::from_micros(*busy_us),
         };
-        if !self.boot.questions.hold_up(&self.machine, &self.plan, line, sample) {
+        let questions = match file {
+            Some(_) if !self.machine.watches_screen() => return Vec::new(),
+            Some(_) => &mut self.boot.screen_questions,
+            None => &mut self.boot.questions,
+        };
+        if !questions.hold_up(&self.machine, &self.plan, line, sample) {
             return Vec::new();
         }
-        let evidence = self.question(line);
+        let evidence = self.question(file.as_ref().unwrap_or(&self.boot.serial), line);
         self.handle(now, &Event::InputAwaited { evidence })
     }
 
-    fn question(&self, line: &OpenLine) -> EvidenceRef {
+    fn question(&self, file: &str, line: &OpenLine) -> EvidenceRef {
         EvidenceRef {
-            file: self.boot.serial.clone(),
+            file: file.to_owned(),
             offset_bytes: Some(line.offset),
             quote: Some(Untrusted::new(self.redactor.redact(line.text.as_bytes()))),
         }

@@ -10,9 +10,11 @@ use tokio::sync::{mpsc, oneshot};
 use crate::plan::{Plan, PromptChannel, SCREEN_LOOK_EVERY, StageKind};
 use crate::qmp::{Qmp, QmpError};
 use crate::screen::{self, Follower, PPM_BYTES_MAX, Page, Picture};
+use crate::serial::console::Console;
 use crate::serial::marker::Watch;
 use crate::serial::tap::SerialNotice;
 
+use super::input::{Input, VmInput};
 use super::launch::{Launcher, log_name};
 use super::prepare::PrepareError;
 
@@ -38,6 +40,7 @@ pub(super) fn is_watched(plan: &Plan, stage: usize) -> bool {
 pub(super) struct Screen {
     /// Its log in the run directory.
     pub(super) file: String,
+    pub(super) console: Console,
     /// What was found on it.
     pub(super) sightings: mpsc::Receiver<SerialNotice>,
     /// Where what is read goes.
@@ -50,10 +53,11 @@ impl Screen {
     pub(super) fn open(launcher: &Launcher<'_>, number: u64, watch: Watch) -> Result<Self, PrepareError> {
         let file = log_name(SCREEN_LOG, number);
         let (text, stream) = tokio::io::duplex(TEXT_BYTES_MAX);
-        let (_, sightings) = launcher.tap(stream, watch, &file)?;
+        let (console, sightings) = launcher.tap(stream, watch, &file)?;
         let picture = launcher.run.path().join(format!("{file}.ppm"));
         Ok(Self {
             file,
+            console,
             sightings,
             text,
             picture,
@@ -61,32 +65,55 @@ impl Screen {
     }
 }
 
-/// Looks at the screen until there is none any more or nobody wants to know.
-pub(super) async fn look(qmp: Qmp, picture: PathBuf, mut text: DuplexStream, mut stopped: oneshot::Receiver<()>) {
-    let mut follower = Follower::default();
-    let (mut seen, mut page) = (Vec::new(), Page::default());
-    loop {
-        tokio::select! {
-            _ = &mut stopped => break,
-            () = tokio::time::sleep(SCREEN_LOOK_EVERY) => {}
+/// Looks at the screen of a machine.
+pub(super) struct Look {
+    /// The machine's number.
+    pub(super) number: u64,
+    pub(super) qmp: Qmp,
+    pub(super) picture: PathBuf,
+    pub(super) text: DuplexStream,
+    pub(super) inputs: mpsc::Sender<Input>,
+}
+
+impl Look {
+    /// Looks until there is no screen any more or nobody wants to know.
+    pub(super) async fn watch(mut self, mut stopped: oneshot::Receiver<()>) {
+        let mut follower = Follower::default();
+        let (mut seen, mut page) = (Vec::new(), Some(Page::default()));
+        loop {
+            tokio::select! {
+                _ = &mut stopped => break,
+                () = tokio::time::sleep(SCREEN_LOOK_EVERY) => {}
+            }
+            match self.qmp.screendump_ppm(&self.picture, PICTURE_WITHIN).await {
+                Ok(()) => {}
+                Err(QmpError::Lost(_)) => break,
+                // A screen that is changing its mode, a full disk: the next look tells more.
+                Err(_) => continue,
+            }
+            let Some(pixels) = read(&self.picture).await else {
+                continue;
+            };
+            if pixels != seen {
+                let before = page.is_some();
+                (page, seen) = page_of(pixels).await;
+                if page.is_some() != before && !self.tell(page.is_some()).await {
+                    break;
+                }
+            }
+            let news = page.as_ref().map(|page| follower.look(page)).unwrap_or_default();
+            if self.text.write_all(news.as_bytes()).await.is_err() {
+                break;
+            }
         }
-        match qmp.screendump_ppm(&picture, PICTURE_WITHIN).await {
-            Ok(()) => {}
-            Err(QmpError::Lost(_)) => break,
-            // A screen that is changing its mode, a full disk: the next look tells more.
-            Err(_) => continue,
-        }
-        let Some(pixels) = read(&picture).await else { continue };
-        if pixels != seen {
-            seen = pixels;
-            (page, seen) = page_of(seen).await;
-        }
-        let news = follower.look(&page);
-        if text.write_all(news.as_bytes()).await.is_err() {
-            break;
-        }
+        let _ = tokio::fs::remove_file(&self.picture).await;
     }
-    let _ = tokio::fs::remove_file(&picture).await;
+
+    /// Tells whether there is text on the screen; false if nobody hears it.
+    async fn tell(&self, text: bool) -> bool {
+        let shows = Input::Vm(self.number, VmInput::ScreenShows { text });
+        self.inputs.send(shows).await.is_ok()
+    }
 }
 
 async fn read(picture: &Path) -> Option<Vec<u8>> {
@@ -97,11 +124,15 @@ async fn read(picture: &Path) -> Option<Vec<u8>> {
     tokio::fs::read(picture).await.ok()
 }
 
-/// Reads a picture aside, because it takes milliseconds; gives the picture back.
-async fn page_of(ppm: Vec<u8>) -> (Page, Vec<u8>) {
+/// Reads a picture aside, because it takes milliseconds; gives the picture back. `None`: it is a picture without text. A
+/// screen of one colour shows nothing.
+async fn page_of(ppm: Vec<u8>) -> (Option<Page>, Vec<u8>) {
     let reading = tokio::task::spawn_blocking(move || {
-        let page = Picture::from_ppm(&ppm).ok().and_then(|picture| screen::read(&picture));
-        (page.unwrap_or_default(), ppm)
+        let page = match Picture::from_ppm(&ppm) {
+            Ok(picture) if !picture.is_blank() => screen::read(&picture),
+            _ => Some(Page::default()),
+        };
+        (page, ppm)
     });
     reading.await.unwrap_or_default()
 }

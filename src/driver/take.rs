@@ -98,6 +98,7 @@ impl Driver<'_> {
             VmInput::Command(CommandInput::Note { what, detail }) | VmInput::Note { what, detail } => {
                 self.note(what, detail);
             }
+            VmInput::ScreenShows { text } => self.handle(Event::ScreenShows { text }),
             VmInput::Typed(Ok(())) => self.handle(Event::AnswerTyped),
             VmInput::Typed(Err(why)) => self.note("answer-not-sent", why),
             VmInput::Captured { missing } => self.handle(Event::Captured { missing }),
@@ -193,6 +194,7 @@ impl Driver<'_> {
 
 fn look_fact(look: Look) -> Fact {
     Fact::Look {
+        file: look.file,
         silent_us: micros(look.sample.silent),
         console_bytes: look.sample.console_bytes,
         block_operations: look.sample.block_operations,

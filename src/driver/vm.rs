@@ -89,22 +89,29 @@ impl Vm {
             tokio::spawn(forward_found(number, file, sightings, inputs.clone()));
         }
         if let Some(screen) = self.screen.take() {
+            self.watch_idle(screen.console, Some(screen.file.clone()), inputs);
             tokio::spawn(forward_found(number, screen.file, screen.sightings, inputs.clone()));
             let (stop, stopped) = oneshot::channel();
-            tokio::spawn(screen::look(self.qmp.clone(), screen.picture, screen.text, stopped));
+            let look = screen::Look {
+                number,
+                qmp: self.qmp.clone(),
+                picture: screen.picture,
+                text: screen.text,
+                inputs: inputs.clone(),
+            };
+            tokio::spawn(look.watch(stopped));
             self.tasks.screen = Some(stop);
         }
         tokio::spawn(tell_exit(number, self.running.clone(), inputs.clone()));
-        let idle = idle::watch(
-            number,
-            self.console.clone(),
-            self.qmp.clone(),
-            self.running.clone(),
-            inputs.clone(),
-        );
-        self.tasks.others.push(tokio::spawn(idle).abort_handle());
+        self.watch_idle(self.console.clone(), None, inputs);
         let heartbeat = heartbeat::watch(number, self.qmp.clone(), self.running.clone(), inputs.clone());
         self.tasks.heartbeat = Some(tokio::spawn(heartbeat).abort_handle());
+    }
+
+    fn watch_idle(&mut self, console: Console, file: Option<String>, inputs: &mpsc::Sender<Input>) {
+        let (qmp, running) = (self.qmp.clone(), self.running.clone());
+        let idle = idle::watch(self.number, (console, file), qmp, running, inputs.clone());
+        self.tasks.others.push(tokio::spawn(idle).abort_handle());
     }
 }
 

@@ -36,12 +36,17 @@ pub(super) fn of_screen(plan: &Plan, stage: usize, rules: &Rules) -> Result<Watc
     let mut targets = targets_of(plan, stage, rules);
     targets.push(regex(REFUSED, REFUSED_PATTERN));
     for target in targets.iter_mut().filter(|target| target.prompt) {
-        // Blanks at a line's end can't be seen.
-        if let Pattern::Text(text) = &mut target.pattern {
-            text.truncate(text.trim_end().len());
-        }
+        target.pattern = as_shown(&target.pattern);
     }
     Watch::new(targets)
+}
+
+/// What a question looks like on a screen: blanks at a line's end can't be seen.
+pub(super) fn as_shown(pattern: &Pattern) -> Pattern {
+    match pattern {
+        Pattern::Text(text) => Pattern::Text(text.trim_end().to_owned()),
+        Pattern::Regex(regex) => Pattern::Regex(regex.clone()),
+    }
 }
 
 fn targets_of(plan: &Plan, stage: usize, rules: &Rules) -> Vec<Target> {

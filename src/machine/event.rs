@@ -69,6 +69,11 @@ pub enum Event {
     ConsoleMatched(Sighting),
     /// A watched pattern was seen on the screen.
     ScreenMatched(Sighting),
+    /// There is text on the screen again, or a picture without any.
+    ScreenShows {
+        /// True if there is text, or nothing.
+        text: bool,
+    },
     /// The answer to the passphrase prompt on the screen is typed.
     AnswerTyped,
     /// The answer can't be typed, and nothing of it was.

@@ -129,9 +129,10 @@ fn relevant_facts(machine: &Machine) -> String {
             format!("{} {:?} {ended:?} {}", ssh.stable, command.pass_seen, command.lost)
         }
         State::BootingDisk => format!(
-            "{resets:?} {pending} {} {} {} {}",
+            "{resets:?} {pending} {} {} {} {} {}",
             boot.spoke,
             boot.kernel_seen,
+            boot.picture,
             boot.login_prompt,
             boot.target_seen.is_some()
         ),

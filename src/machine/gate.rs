@@ -98,6 +98,8 @@ pub(super) struct BootFacts {
     pub(super) passphrase_asked: bool,
     /// It was asked for on the screen.
     pub(super) asked_on_screen: bool,
+    /// The screen shows a picture without text.
+    pub(super) picture: bool,
     /// The answer to what the screen asks is typed.
     pub(super) answer_typed: bool,
     /// The target, seen before it could be asked whether the guest runs.

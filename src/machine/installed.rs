@@ -62,6 +62,11 @@ impl Gate {
             },
             Event::DeadlinePassed(DeadlineKind::Stage) => {
                 let (cause, detail) = match (self.boot.kernel_seen, self.boot.spoke) {
+                    (true, _) if self.boot.picture => (
+                        Cause::WaitingForInput,
+                        "the screen shows a picture without text, and a graphical splash can ask there for the passphrase; \
+                         with `plymouth.enable=0` on the kernel's command line it asks in text",
+                    ),
                     (true, _) => (
                         Cause::PassphraseNotAsked,
                         "the kernel runs, the passphrase prompt did not come",

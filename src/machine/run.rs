@@ -117,6 +117,10 @@ impl Gate {
                 Handled
             }
             Event::ConsoleMatched(sighting) | Event::ScreenMatched(sighting) => self.on_sighting(sighting, out),
+            Event::ScreenShows { text } => {
+                self.boot.picture = !text;
+                Handled
+            }
             Event::InputAwaited { evidence } => self.on_question(evidence, out),
             Event::RuleMatched(finding) => self.on_rule(out, "rule-matched", finding.clone()),
             Event::GuestShutDown { by_guest, reason } => self.on_shut_down(*by_guest, reason, out),

@@ -72,6 +72,8 @@ fn fixed_events() -> Vec<Event> {
         Event::QmpLost { detail: String::new() },
         Event::ConsoleSpoke,
         Event::AnswerTyped,
+        Event::ScreenShows { text: false },
+        Event::ScreenShows { text: true },
         Event::AnswerNotTypable { position: 1 },
         Event::InputAwaited {
             evidence: EvidenceRef::file("serial.log"),

@@ -137,6 +137,19 @@ fn each_end_of_a_prompt_on_the_screen_has_its_cause() {
             ],
             "untestable passphrase-not-typable installed Unlocking",
         ),
+        // A splash: nobody knows what it asks.
+        (
+            vec![(5_000, seen(Mark::Kernel)), (6_000, Event::ScreenShows { text: false })],
+            "failed waiting-for-input installed BootingDisk",
+        ),
+        (
+            vec![
+                (4_000, Event::ScreenShows { text: false }),
+                (5_000, seen(Mark::Kernel)),
+                (6_000, Event::ScreenShows { text: true }),
+            ],
+            "failed passphrase-not-asked installed BootingDisk",
+        ),
         // A silent serial console: the screen tells that the passphrase was not asked for.
         (
             vec![(5_000, shown(Mark::Kernel)), (9_000, shown(Mark::Target))],

@@ -214,8 +214,14 @@ impl Player {
                 found,
             } => *found = self.consoles.take_held(file, id, *offset),
             Fact::Look {
-                console_bytes, line, ..
-            } => *line = self.consoles.open_line(&self.serial, *console_bytes),
+                file,
+                console_bytes,
+                line,
+                ..
+            } => {
+                let file = file.as_ref().unwrap_or(&self.serial);
+                *line = self.consoles.open_line(file, *console_bytes);
+            }
             Fact::Output {
                 file,
                 offset,

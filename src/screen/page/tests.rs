@@ -132,3 +132,44 @@ proptest! {
         prop_assert_eq!(read(&Picture::new(640, 64, &pixels).unwrap()), None);
     }
 }
+
+/// A real screen that was recorded.
+fn recorded(name: &str) -> Page {
+    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("fixtures/screens")
+        .join(name);
+    let file = std::io::BufReader::new(std::fs::File::open(path).unwrap());
+    let mut reader = png::Decoder::new(file).read_info().unwrap();
+    let mut pixels = vec![0; reader.output_buffer_size().unwrap()];
+    let info = reader.next_frame(&mut pixels).unwrap();
+    read(&Picture::new(info.width, info.height, &pixels).unwrap()).unwrap()
+}
+
+#[test]
+fn real_screens_are_read_whole() {
+    for (name, columns, uuid) in [
+        ("passphrase-bios.png", 80, "0f349d84-bf80-440a-8f96-2f58618609b1"),
+        ("passphrase-uefi.png", 160, "3224b6cd-56ef-4b1d-91da-f2640f2c6dc7"),
+    ] {
+        let page = recorded(name);
+        let lines = page.lines();
+        let asked = format!("Please enter passphrase for disk tiny-root (luks-{uuid}):");
+        let end: Vec<_> = lines.iter().rev().take(3).map(String::as_str).collect();
+        assert_eq!(
+            end,
+            [&asked, "No key available with this passphrase.", &asked],
+            "{name}"
+        );
+        assert!(
+            lines
+                .iter()
+                .any(|line| line.ends_with("Welcome to Tiny 1 (Initramfs)!")),
+            "{name}"
+        );
+        assert!(
+            !lines.concat().contains(char::REPLACEMENT_CHARACTER),
+            "{name}: {lines:#?}"
+        );
+        assert!(page.rows.iter().all(|row| row.chars().count() <= columns), "{name}");
+    }
+}
