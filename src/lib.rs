@@ -16,6 +16,7 @@ pub mod procfs;
 pub mod qemu;
 pub mod qmp;
 pub mod report;
+pub mod screen;
 pub mod serial;
 pub mod ssh;
 pub mod text;

@@ -123,6 +123,37 @@ fn missing_inputs_are_told_all_at_once() {
 }
 
 #[test]
+fn a_passphrase_that_no_keyboard_types_is_told_before_anything_is_started() {
+    let stage = |channel: &str| {
+        format!(
+            r#"{NEEDS_INPUTS}
+[[disk]]
+name = "target"
+size = "1GiB"
+[[stage]]
+name = "installed"
+kind = "installed-boot"
+target = "Reached target"
+timeout = "1m"
+unlock = {{ prompt = "passphrase", answer = {{ env = "BOOTGATE_TEST_PASSPHRASE" }}, channel = "{channel}" }}
+"#
+        )
+    };
+    for (channel, told) in [("screen", true), ("auto", false), ("serial", false)] {
+        let gate = Gate::new(&stage(channel));
+        let passphrase = "stra\u{df}e";
+        let seen = see(gate
+            .bootgate(&["run", "gate.toml"])
+            .env("BOOTGATE_TEST_PASSPHRASE", passphrase));
+        let complaint = "stage `installed`: the answer to the prompt can't be typed on the screen that asks for it: \
+                         its character 5 is not on a US keyboard";
+        assert_eq!(seen.stderr.contains(complaint), told, "{channel}: {}", seen.stderr);
+        assert!(!seen.stderr.contains(passphrase), "{}", seen.stderr);
+        assert_eq!((seen.code, gate.names()), (Some(2), vec!["gate.toml".to_owned()]));
+    }
+}
+
+#[test]
 fn colours_are_for_terminals_only() {
     let file = "fixtures/gates/bad/12-unknown-key-near.toml";
     let seen = run(["check", file]);

@@ -5,9 +5,10 @@ use std::io::{Read as _, Seek as _, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use crate::evidence::{self, EvidenceError, KEPT_GATE, PPM_BYTES_MAX, RunRecord, read_journal, write_atomically};
+use crate::evidence::{self, EvidenceError, KEPT_GATE, RunRecord, read_journal, write_atomically};
 use crate::machine::Verdict;
 use crate::report::{PAGE_LOG_BYTES_MAX, PageInputs, PageLog, PagePicture, report_page};
+use crate::screen::PPM_BYTES_MAX;
 use crate::units::MIB;
 use clap::Args;
 

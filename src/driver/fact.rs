@@ -107,6 +107,9 @@ pub(super) enum Fact {
     Probe(ProbeFact),
     /// A question stands on the console.
     Look {
+        /// The log of what it stands on, if that is not the serial console.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        file: Option<String>,
         silent_us: u64,
         console_bytes: u64,
         block_operations: u64,
@@ -204,6 +207,7 @@ pub(super) fn asks(effect: &Effect) -> (String, Asks) {
         Effect::WatchSsh { stage } => return (format!("watch-ssh of stage {stage}"), Asks::Act),
         Effect::RunCommand { stage } => return (format!("run-command of stage {stage}"), Asks::Act),
         Effect::EndCommand { stage } => return (format!("end-command of stage {stage}"), Asks::Act),
+        Effect::TypeAnswer { stage } => return (format!("type-answer of stage {stage}"), Asks::Act),
         Effect::AnswerPrompt { stage } => return (format!("answer-prompt of stage {stage}"), Asks::Act),
     };
     (word.to_owned(), asks)

@@ -28,12 +28,20 @@ const ANSWER_WITHIN: Duration = Duration::from_secs(2);
 /// A look at the guest.
 #[derive(Debug, Clone)]
 pub(super) struct Look {
+    /// The log of what it stands on, if that is not the serial console.
+    pub(super) file: Option<String>,
     pub(super) line: OpenLine,
     pub(super) sample: Sample,
 }
 
 /// Sends samples of the guest while its console ends in what looks like a question, until QMP is gone.
-pub(super) async fn watch(number: u64, console: Console, qmp: Qmp, running: Arc<Running>, inputs: mpsc::Sender<Input>) {
+pub(super) async fn watch(
+    number: u64,
+    (console, file): (Console, Option<String>),
+    qmp: Qmp,
+    running: Arc<Running>,
+    inputs: mpsc::Sender<Input>,
+) {
     let mut threads = BTreeSet::new();
     loop {
         tokio::time::sleep(LOOK_EVERY).await;
@@ -60,6 +68,7 @@ pub(super) async fn watch(number: u64, console: Console, qmp: Qmp, running: Arc<
                 busy,
             };
             let look = VmInput::Looked(Look {
+                file: file.clone(),
                 line: still.line,
                 sample,
             });

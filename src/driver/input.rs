@@ -37,8 +37,8 @@ pub(super) enum Input {
 pub(super) enum VmInput {
     Qmp(QmpNotice),
     Serial(SerialNotice),
-    /// A rule matched on the firmware's debug port.
-    Firmware {
+    /// A target was found elsewhere than on the console: on the firmware's debug port, on the screen.
+    Found {
         file: String,
         found: Match,
     },
@@ -49,6 +49,12 @@ pub(super) enum VmInput {
     },
     Probe(Box<Probe>),
     Command(CommandInput),
+    /// Whether there is text on the screen.
+    ScreenShows {
+        text: bool,
+    },
+    /// The answer to a prompt on the screen is typed, or why it is not.
+    Typed(Result<(), String>),
     /// A question stands on the console: what the guest does meanwhile.
     Looked(Look),
     Captured {

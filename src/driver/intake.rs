@@ -18,6 +18,7 @@ use crate::triage::{Rules, Source, probe_line, qmp_line};
 
 use super::fact::{Fact, ProbeFact};
 use super::question::Questions;
+use super::screen::SCREEN_LOG;
 use super::search::Hit;
 use super::triage::{Stream, Triage, mark_line};
 use super::{translate, watch};
@@ -57,12 +58,15 @@ pub(super) struct Intake {
 struct Boot {
     /// The file of its console.
     serial: String,
+    /// The console has told of the kernel, or of what runs on it.
+    console_tells: bool,
     /// The file of the command's output.
     output: String,
     stability: Option<Stability>,
     /// Which boot of the guest has answered last.
     last_id: Option<Uuid>,
     questions: Questions,
+    screen_questions: Questions,
 }
 
 impl Intake {
@@ -167,17 +171,36 @@ impl Intake {
 
     /// Something was found on the console or on the firmware's debug port.
     fn take_match(&mut self, now: Instant, file: &str, found: &Match) -> Vec<Effect> {
-        if let Some(events) = self.triage.take(found, file, Stream::Console) {
+        let on_screen = file.starts_with(SCREEN_LOG);
+        if on_screen && !self.heeds_screen(found) {
+            return Vec::new();
+        }
+        let stream = if on_screen { Stream::Screen } else { Stream::Console };
+        if let Some(events) = self.triage.take(found, file, stream) {
             return self.handle_all(now, &events);
         }
         let Some(sighting) = watch::sighting(&self.plan, found, file, &self.redactor) else {
             return Vec::new();
         };
         let line = mark_line(&sighting.mark);
-        let mut effects = self.handle(now, &Event::ConsoleMatched(sighting));
+        self.boot.console_tells |= !on_screen;
+        let event = if on_screen {
+            Event::ScreenMatched(sighting)
+        } else {
+            Event::ConsoleMatched(sighting)
+        };
+        let mut effects = self.handle(now, &event);
         let events = line.map(|line| self.triage.take_line(Source::Mark, &line));
         effects.extend(self.handle_all(now, &events.unwrap_or_default()));
         effects
+    }
+
+    /// What stands on the serial console, too, need not be told twice: the screen counts for its question, and for what
+    /// follows it, and all in all if the console is silent.
+    fn heeds_screen(&self, found: &Match) -> bool {
+        let asks = [watch::UNLOCK, watch::REFUSED].contains(&found.id.as_str());
+        let tells = self.machine.asked_on_screen() || !self.boot.console_tells;
+        self.machine.watches_screen() && (asks || tells)
     }
 
     /// Something was found in the output that is kept in `file`.
@@ -215,6 +238,7 @@ impl Intake {
             }
         }
         self.boot.questions.in_state(self.machine.state(), now);
+        self.boot.screen_questions.in_state(self.machine.state(), now);
         for event in events {
             effects.extend(self.handle(now, &event));
         }
@@ -232,6 +256,7 @@ impl Intake {
 
     fn take_look(&mut self, now: Instant, fact: &Fact) -> Vec<Effect> {
         let Fact::Look {
+            file,
             silent_us,
             console_bytes,
             block_operations,
@@ -248,16 +273,21 @@ impl Intake {
             block_operations: *block_operations,
             busy: Duration::from_micros(*busy_us),
         };
-        if !self.boot.questions.hold_up(&self.machine, &self.plan, line, sample) {
+        let questions = match file {
+            Some(_) if !self.machine.watches_screen() => return Vec::new(),
+            Some(_) => &mut self.boot.screen_questions,
+            None => &mut self.boot.questions,
+        };
+        if !questions.hold_up(&self.machine, &self.plan, line, sample) {
             return Vec::new();
         }
-        let evidence = self.question(line);
+        let evidence = self.question(file.as_ref().unwrap_or(&self.boot.serial), line);
         self.handle(now, &Event::InputAwaited { evidence })
     }
 
-    fn question(&self, line: &OpenLine) -> EvidenceRef {
+    fn question(&self, file: &str, line: &OpenLine) -> EvidenceRef {
         EvidenceRef {
-            file: self.boot.serial.clone(),
+            file: file.to_owned(),
             offset_bytes: Some(line.offset),
             quote: Some(Untrusted::new(self.redactor.redact(line.text.as_bytes()))),
         }

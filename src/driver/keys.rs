@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use crate::control::Refusal;
-use crate::qemu::keymap;
-use crate::qmp::{Qmp, RunState};
+use crate::qemu::keymap::{self, Stroke};
+use crate::qmp::{Qmp, QmpError, Request, RunState};
 
 /// How long QEMU may take to take one key.
 const KEY_WITHIN: Duration = Duration::from_secs(5);
@@ -33,13 +33,25 @@ pub(super) async fn press(qmp: &Qmp, text: &str) -> Result<usize, Refusal> {
             "`resume` it first",
         ));
     }
-    for burst in keymap::bursts(&strokes) {
+    send(qmp, &strokes, |request| request)
+        .await
+        .map_err(|error| refused(error.to_string(), ask))?;
+    Ok(strokes.len())
+}
+
+/// Types what nobody may see: the transcript keeps that keys were pressed, and not which.
+pub(super) async fn type_secret(qmp: &Qmp, strokes: &[Stroke]) -> Result<(), QmpError> {
+    send(qmp, strokes, Request::secret).await
+}
+
+async fn send(qmp: &Qmp, strokes: &[Stroke], as_is: impl Fn(Request) -> Request) -> Result<(), QmpError> {
+    for burst in keymap::bursts(strokes) {
         for stroke in burst.strokes {
-            let sent = qmp.execute_raw("send-key", stroke.send_key(), KEY_WITHIN).await;
-            sent.map_err(|error| refused(error.to_string(), ask))?;
+            qmp.send(as_is(Request::new("send-key", stroke.send_key())), KEY_WITHIN)
+                .await?;
         }
         // No event tells that the keys are typed; what is sent too early is dropped.
         tokio::time::sleep(burst.takes).await;
     }
-    Ok(strokes.len())
+    Ok(())
 }

@@ -130,6 +130,7 @@ impl Launcher<'_> {
             sightings: Some(sightings),
             serial_file,
             firmware,
+            screen: None,
             ssh_address,
             images: images(&spec),
             machine: spec,
@@ -170,7 +171,7 @@ impl Launcher<'_> {
         writeln!(file, "# machine {number}\n{}\n", argv::shell_quoted(&words))
     }
 
-    fn tap<S>(
+    pub(super) fn tap<S>(
         &self,
         stream: S,
         watch: Watch,
@@ -214,7 +215,7 @@ impl Launcher<'_> {
     }
 }
 
-fn log_name(stem: &str, number: u64) -> String {
+pub(super) fn log_name(stem: &str, number: u64) -> String {
     numbered(stem, number, "log")
 }
 

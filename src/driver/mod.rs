@@ -24,6 +24,7 @@ mod reopen;
 mod replay;
 mod resolve;
 mod run;
+mod screen;
 mod search;
 mod secrets;
 mod signals;

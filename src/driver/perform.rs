@@ -8,6 +8,7 @@ use tokio::task::JoinHandle;
 use crate::machine::{BootFrom, Effect, EndMode, Event, ProcessEnd};
 use crate::qemu::disk;
 use crate::qemu::helpers_gone;
+use crate::qemu::keymap::{self, NotTypable};
 use crate::qemu::process::{Rungs, Spawner, end, end_now};
 use crate::qmp::{Qmp, QmpError};
 use crate::serial::console::Input as ConsoleInput;
@@ -16,6 +17,7 @@ use crate::ssh::{Login, LoginWatch, PhaseDeadlines};
 use super::capture;
 use super::command::{CommandHandle, CommandTask};
 use super::input::{Input, VmInput};
+use super::keys;
 use super::run::Driver;
 use super::search::Search;
 use super::translate;
@@ -87,6 +89,7 @@ impl Driver<'_> {
                 }
             }
             Effect::AnswerPrompt { stage } => self.answer_prompt(stage),
+            Effect::TypeAnswer { stage } => self.type_answer(stage),
             Effect::EndQemu(mode) => self.end_qemu(mode),
             Effect::CheckRelease => self.check_release(),
         }
@@ -209,6 +212,19 @@ impl Driver<'_> {
             .map(|vm| vm.console.send_line(ConsoleInput::from(answer)));
         if let Some(Err(error)) = sent {
             self.queue_note("answer-not-sent", error.to_string());
+        }
+    }
+
+    fn type_answer(&mut self, stage: usize) {
+        let Some(answer) = self.secrets.answer_of(stage) else {
+            return;
+        };
+        match keymap::line(answer.expose()) {
+            Err(NotTypable { position }) => self.queue(Event::AnswerNotTypable { position }),
+            Ok(strokes) => self.with_qmp(|number, qmp| async move {
+                let typed = keys::type_secret(&qmp, &strokes).await;
+                Some((number, VmInput::Typed(typed.map_err(|error| error.to_string()))))
+            }),
         }
     }
 

@@ -16,6 +16,7 @@ use crate::triage::Rules;
 use super::host::{Host, HostFacts};
 use super::launch::{Channels, Launcher};
 use super::recorder::Recorder;
+use super::screen::{self, Screen};
 use super::spec::{RunPlace, has_firmware_console, machine_spec};
 use super::step::StepStart;
 use super::vm::Vm;
@@ -76,10 +77,15 @@ impl Workshop {
         check_boot_code(&spec)?;
         let watch = watch::of_stage(&self.plan, stage, &self.rules);
         let watch = watch.map_err(|e| PrepareError::new(Cause::Internal, e))?;
-        let launched = self.launcher(host);
-        let vm = launched
+        let launcher = self.launcher(host);
+        let mut vm = launcher
             .launch(number, spec, channels, watch, RunState::prelaunch)
             .await?;
+        if screen::is_watched(&self.plan, stage) {
+            let watch = watch::of_screen(&self.plan, stage, &self.rules);
+            let watch = watch.map_err(|e| PrepareError::new(Cause::Internal, e))?;
+            vm.screen = Some(Screen::open(&launcher, number, watch)?);
+        }
         Ok((vm, host.facts.clone()))
     }
 

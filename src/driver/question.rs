@@ -6,6 +6,8 @@ use crate::machine::{Machine, State};
 use crate::plan::{Plan, StageKind};
 use crate::serial::prompt::{IDLE_WINDOW, OpenLine, PromptDetector, STANDS_BEFORE_KERNEL, STANDS_MIN, Sample};
 
+use super::watch;
+
 /// What is known about questions on the console of one machine.
 #[derive(Default)]
 pub(super) struct Questions {
@@ -60,7 +62,7 @@ fn is_expected(plan: &Plan, stage: usize, line: &OpenLine) -> bool {
         return false;
     };
     // A pattern that does not compile has ended the preparation.
-    let pattern = regex::Regex::new(&unlock.pattern.to_regex());
+    let pattern = regex::Regex::new(&watch::as_shown(&unlock.pattern).to_regex());
     let text = String::from_utf8_lossy(line.text.as_bytes());
     pattern.is_ok_and(|pattern| pattern.is_match(&text))
 }

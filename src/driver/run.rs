@@ -277,6 +277,9 @@ impl Driver<'_> {
             let effects = self.intake.take(now, &fact);
             self.perform_all(now, effects);
         }
+        if let Some(vm) = self.vm.as_mut().filter(|_| !self.intake.machine.watches_screen()) {
+            vm.tasks.screen = None;
+        }
     }
 
     fn perform_all(&mut self, now: Instant, effects: Vec<Effect>) {

@@ -3,7 +3,8 @@
 use std::io::Read;
 use std::path::Path;
 
-use crate::plan::{Plan, Secret, SecretSource, StageKind};
+use crate::plan::{Plan, Prompt, PromptChannel, Secret, SecretSource, StageKind};
+use crate::qemu::keymap;
 use crate::ssh::Auth;
 use crate::text::Redactor;
 
@@ -37,7 +38,10 @@ impl Secrets {
             let answer = match &stage.kind {
                 StageKind::InstalledBoot {
                     unlock: Some(prompt), ..
-                } => secrets.value(&prompt.answer, false).map(Some),
+                } => secrets
+                    .value(&prompt.answer, false)
+                    .and_then(|answer| typable(prompt, answer))
+                    .map(Some),
                 _ => Ok(None),
             };
             secrets.answers.push(answer.unwrap_or_else(|mistake| {
@@ -102,6 +106,16 @@ impl Secrets {
     /// What takes the secrets out of every text that is kept or shown.
     pub(super) fn redactor(&self) -> Redactor {
         Redactor::new(self.all.iter())
+    }
+}
+
+/// What is only asked for on the screen must be on the keyboard; with a choice of both, the machine decides when it asks.
+fn typable(prompt: &Prompt, answer: Secret) -> Result<Secret, String> {
+    match keymap::line(answer.expose()) {
+        Err(error) if prompt.channel == PromptChannel::Screen => {
+            Err(format!("can't be typed on the screen that asks for it: its {error}"))
+        }
+        _ => Ok(answer),
     }
 }
 

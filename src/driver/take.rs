@@ -72,7 +72,7 @@ impl Driver<'_> {
         match input {
             VmInput::Qmp(notice) => self.take_qmp(notice),
             VmInput::Serial(notice) => self.take_serial(notice),
-            VmInput::Firmware { file, found } => self.take_match(file, found),
+            VmInput::Found { file, found } => self.take_match(file, found),
             VmInput::Exited(report) => {
                 self.take_stderr();
                 self.handle(Event::QemuEnded(translate::process_end(&report)));
@@ -98,6 +98,9 @@ impl Driver<'_> {
             VmInput::Command(CommandInput::Note { what, detail }) | VmInput::Note { what, detail } => {
                 self.note(what, detail);
             }
+            VmInput::ScreenShows { text } => self.handle(Event::ScreenShows { text }),
+            VmInput::Typed(Ok(())) => self.handle(Event::AnswerTyped),
+            VmInput::Typed(Err(why)) => self.note("answer-not-sent", why),
             VmInput::Captured { missing } => self.handle(Event::Captured { missing }),
             VmInput::Journal { missing } => self.handle(Event::JournalCollected { missing }),
             VmInput::Saving(progress) => {
@@ -191,6 +194,7 @@ impl Driver<'_> {
 
 fn look_fact(look: Look) -> Fact {
     Fact::Look {
+        file: look.file,
         silent_us: micros(look.sample.silent),
         console_bytes: look.sample.console_bytes,
         block_operations: look.sample.block_operations,

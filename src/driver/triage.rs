@@ -25,6 +25,7 @@ const VIRTUAL: char = '#';
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Stream {
     Console,
+    Screen,
     Output,
     Other,
 }
@@ -104,6 +105,10 @@ impl Triage {
                     mark: Mark::Rule(rule, led_by),
                     evidence,
                 }),
+                Stream::Screen => Event::ScreenMatched(Sighting {
+                    mark: Mark::Rule(rule, led_by),
+                    evidence,
+                }),
                 Stream::Output => Event::OutputRuleMatched(Finding { rule, evidence, led_by }),
                 Stream::Other => Event::RuleMatched(Finding { rule, evidence, led_by }),
             });
@@ -162,7 +167,7 @@ pub(super) fn mark_line(mark: &Mark) -> Option<String> {
         Mark::LoginPrompt => "login-prompt",
         Mark::Target => "target",
         Mark::Marker(name) => return Some(format!("marker {name}\n")),
-        Mark::UnlockPrompt | Mark::Forbidden(_) | Mark::Rule(..) => return None,
+        Mark::UnlockPrompt | Mark::PassphraseRefused | Mark::Forbidden(_) | Mark::Rule(..) => return None,
     };
     Some(format!("{name}\n"))
 }

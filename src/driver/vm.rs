@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use tokio::task::AbortHandle;
 
 use crate::qemu::argv::MachineSpec;
@@ -16,6 +16,7 @@ use crate::ssh::{HostKeyPin, LoginWatch};
 use super::command::CommandHandle;
 use super::hold::{Expiry, Holder};
 use super::input::{Input, VmInput};
+use super::screen::{self, Screen};
 use super::{heartbeat, idle};
 
 /// A machine that was brought up.
@@ -31,6 +32,8 @@ pub(super) struct Vm {
     pub(super) serial_file: String,
     /// The firmware's debug port, where there is one: its file, and what was seen on it.
     pub(super) firmware: Option<(String, mpsc::Receiver<SerialNotice>)>,
+    /// The screen, where a passphrase may be asked for on it.
+    pub(super) screen: Option<Screen>,
     /// The host's end of the forward to the guest's port 22.
     pub(super) ssh_address: Option<SocketAddr>,
     /// What must be free after this machine has exited.
@@ -56,6 +59,8 @@ pub(super) struct SshSide {
 pub(super) struct Tasks {
     pub(super) heartbeat: Option<AbortHandle>,
     pub(super) command: Option<CommandHandle>,
+    /// The looks at the screen, which end when this is dropped.
+    pub(super) screen: Option<oneshot::Sender<()>>,
     pub(super) checkpoint: Option<AbortHandle>,
     pub(super) others: Vec<AbortHandle>,
 }
@@ -82,19 +87,32 @@ impl Vm {
             tokio::spawn(forward(number, sightings, VmInput::Serial, inputs.clone()));
         }
         if let Some((file, sightings)) = self.firmware.take() {
-            tokio::spawn(forward_firmware(number, file, sightings, inputs.clone()));
+            tokio::spawn(forward_found(number, file, sightings, inputs.clone()));
+        }
+        if let Some(screen) = self.screen.take() {
+            self.watch_idle(screen.console, Some(screen.file.clone()), inputs);
+            tokio::spawn(forward_found(number, screen.file, screen.sightings, inputs.clone()));
+            let (stop, stopped) = oneshot::channel();
+            let look = screen::Look {
+                number,
+                qmp: self.qmp.clone(),
+                picture: screen.picture,
+                text: screen.text,
+                inputs: inputs.clone(),
+            };
+            tokio::spawn(look.watch(stopped));
+            self.tasks.screen = Some(stop);
         }
         tokio::spawn(tell_exit(number, self.running.clone(), inputs.clone()));
-        let idle = idle::watch(
-            number,
-            self.console.clone(),
-            self.qmp.clone(),
-            self.running.clone(),
-            inputs.clone(),
-        );
-        self.tasks.others.push(tokio::spawn(idle).abort_handle());
+        self.watch_idle(self.console.clone(), None, inputs);
         let heartbeat = heartbeat::watch(number, self.qmp.clone(), self.running.clone(), inputs.clone());
         self.tasks.heartbeat = Some(tokio::spawn(heartbeat).abort_handle());
+    }
+
+    fn watch_idle(&mut self, console: Console, file: Option<String>, inputs: &mpsc::Sender<Input>) {
+        let (qmp, running) = (self.qmp.clone(), self.running.clone());
+        let idle = idle::watch(self.number, (console, file), qmp, running, inputs.clone());
+        self.tasks.others.push(tokio::spawn(idle).abort_handle());
     }
 }
 
@@ -106,13 +124,13 @@ async fn forward<T>(number: u64, mut from: mpsc::Receiver<T>, wrap: fn(T) -> VmI
     }
 }
 
-/// The firmware's own words count as the console's: only what a rule knows is told.
-async fn forward_firmware(number: u64, file: String, mut from: mpsc::Receiver<SerialNotice>, to: mpsc::Sender<Input>) {
+/// What is said elsewhere counts as said on the console, but for when it began and ended.
+async fn forward_found(number: u64, file: String, mut from: mpsc::Receiver<SerialNotice>, to: mpsc::Sender<Input>) {
     while let Some(notice) = from.recv().await {
         let SerialNotice::Match(found) = notice else { continue };
         let file = file.clone();
         if to
-            .send(Input::Vm(number, VmInput::Firmware { file, found }))
+            .send(Input::Vm(number, VmInput::Found { file, found }))
             .await
             .is_err()
         {

@@ -9,7 +9,8 @@ use crate::triage::{self, Rules, Source};
 const KERNEL: &str = "kernel";
 const USERSPACE: &str = "userspace";
 const LOGIN: &str = "login-prompt";
-const UNLOCK: &str = "unlock-prompt";
+pub(super) const UNLOCK: &str = "unlock-prompt";
+pub(super) const REFUSED: &str = "passphrase-refused";
 const TARGET: &str = "target";
 const MARKER: &str = "marker:";
 const FORBIDDEN: &str = "forbidden:";
@@ -22,8 +23,33 @@ const USERSPACE_PATTERN: &str =
 /// The prompt of getty, at the end of a line.
 const LOGIN_PATTERN: &str = r"\blogin: ?$";
 
+/// What says that a passphrase was wrong: cryptsetup and the boot scripts around it.
+const REFUSED_PATTERN: &str = r"No key available with this passphrase|cryptsetup failed, bad password|Failed to activate with specified passphrase";
+
 /// The targets for the console of a stage.
 pub(super) fn of_stage(plan: &Plan, stage: usize, rules: &Rules) -> Result<Watch, WatchError> {
+    Watch::new(targets_of(plan, stage, rules))
+}
+
+/// The targets for the screen of a stage.
+pub(super) fn of_screen(plan: &Plan, stage: usize, rules: &Rules) -> Result<Watch, WatchError> {
+    let mut targets = targets_of(plan, stage, rules);
+    targets.push(regex(REFUSED, REFUSED_PATTERN));
+    for target in targets.iter_mut().filter(|target| target.prompt) {
+        target.pattern = as_shown(&target.pattern);
+    }
+    Watch::new(targets)
+}
+
+/// What a question looks like on a screen: blanks at a line's end can't be seen.
+pub(super) fn as_shown(pattern: &Pattern) -> Pattern {
+    match pattern {
+        Pattern::Text(text) => Pattern::Text(text.trim_end().to_owned()),
+        Pattern::Regex(regex) => Pattern::Regex(regex.clone()),
+    }
+}
+
+fn targets_of(plan: &Plan, stage: usize, rules: &Rules) -> Vec<Target> {
     let mut targets = vec![
         regex(KERNEL, KERNEL_PATTERN),
         regex(USERSPACE, USERSPACE_PATTERN),
@@ -39,7 +65,7 @@ pub(super) fn of_stage(plan: &Plan, stage: usize, rules: &Rules) -> Result<Watch
     let forbidden = plan.console.fail.iter().enumerate();
     targets.extend(forbidden.map(|(index, pattern)| text(format!("{FORBIDDEN}{index}"), pattern.clone())));
     targets.extend(triage::targets(rules, &[Source::Serial]));
-    Watch::new(targets)
+    targets
 }
 
 /// The targets for the firmware's debug port.
@@ -96,6 +122,7 @@ pub(super) fn sighting(plan: &Plan, found: &Match, file: &str, redactor: &Redact
         USERSPACE => Mark::Userspace,
         LOGIN => Mark::LoginPrompt,
         UNLOCK => Mark::UnlockPrompt,
+        REFUSED => Mark::PassphraseRefused,
         TARGET => Mark::Target,
         id => {
             if let Some(name) = id.strip_prefix(MARKER) {

@@ -26,6 +26,6 @@ pub use record::{RunRecord, RunState, list, open};
 pub use recording::{RECORDING, RECORDING_BYTES_MAX, Recording};
 pub use reserve::{RESERVE_BYTES, Reserve};
 pub use rundir::{KEPT_GATE, RunDir, RunInfo, SOCKET_PATH_BYTES_MAX, kept_rules};
-pub use screenshot::{PPM_BYTES_MAX, SIDE_PIXELS_MAX, ScreenshotError, ppm_to_png};
+pub use screenshot::{ScreenshotError, ppm_to_png};
 pub use step::{HandedOn, STEP, STEP_FORMAT, StepRecord, newest_step};
 pub use transcript::{TranscriptBudget, TranscriptLog};

@@ -3,42 +3,14 @@
 //! QEMU is asked for a PPM and not for a PNG: when the host's disk is full its PNG writer aborts the whole process, and its
 //! PPM writer answers with an error.
 
-/// Largest picture that is read, in bytes.
-pub const PPM_BYTES_MAX: usize = 64 * 1024 * 1024;
-/// Longest side of a picture, in pixels.
-pub const SIDE_PIXELS_MAX: u32 = 16_384;
-
-const CHANNELS: usize = 3;
-/// QEMU writes eight bits per channel.
-const BRIGHTEST: u32 = 255;
+use crate::screen::{Picture, PictureError};
 
 /// Why a picture could not be read or written.
 #[derive(Debug, thiserror::Error)]
 pub enum ScreenshotError {
-    /// It is larger than any screen.
-    #[error("the screen's picture has {size_bytes} bytes, and at most {PPM_BYTES_MAX} are read")]
-    TooLarge {
-        /// Its size in bytes.
-        size_bytes: usize,
-    },
-    /// It does not begin as a binary PPM does.
-    #[error("the screen's picture is no binary PPM: {lacks}")]
-    NotPpm {
-        /// What is missing or wrong.
-        lacks: &'static str,
-    },
-    /// The pixels are not as many as the header says, as in a file that was cut off.
-    #[error("the screen's picture of {width} x {height} pixels has {have_bytes} bytes of pixels, and not {want_bytes}")]
-    Pixels {
-        /// Width in pixels.
-        width: u32,
-        /// Height in pixels.
-        height: u32,
-        /// Bytes behind the header.
-        have_bytes: usize,
-        /// Bytes that there should be.
-        want_bytes: usize,
-    },
+    /// It can't be read.
+    #[error(transparent)]
+    Picture(#[from] PictureError),
     /// The PNG could not be made.
     #[error("the screen's picture could not be written as PNG: {0}")]
     Encode(#[from] png::EncodingError),
@@ -46,73 +18,21 @@ pub enum ScreenshotError {
 
 /// Turns what QEMU's `screendump` wrote (a binary PPM, `P6`, eight bits per channel, no comments) into a PNG.
 pub fn ppm_to_png(ppm: &[u8]) -> Result<Vec<u8>, ScreenshotError> {
-    let picture = parse(ppm)?;
+    let picture = Picture::from_ppm(ppm)?;
     let mut png = Vec::new();
-    let mut encoder = png::Encoder::new(&mut png, picture.width, picture.height);
+    let mut encoder = png::Encoder::new(&mut png, picture.width(), picture.height());
     encoder.set_color(png::ColorType::Rgb);
     encoder.set_depth(png::BitDepth::Eight);
     let mut writer = encoder.write_header()?;
-    writer.write_image_data(picture.pixels)?;
+    writer.write_image_data(picture.pixels())?;
     writer.finish()?;
     Ok(png)
-}
-
-struct Picture<'a> {
-    width: u32,
-    height: u32,
-    pixels: &'a [u8],
-}
-
-fn parse(ppm: &[u8]) -> Result<Picture<'_>, ScreenshotError> {
-    let lacks = |lacks| ScreenshotError::NotPpm { lacks };
-    if ppm.len() > PPM_BYTES_MAX {
-        return Err(ScreenshotError::TooLarge { size_bytes: ppm.len() });
-    }
-    let rest = ppm.strip_prefix(b"P6").ok_or(lacks("it does not begin with `P6`"))?;
-    let (width, rest) = number(rest).ok_or(lacks("its width can't be read"))?;
-    let (height, rest) = number(rest).ok_or(lacks("its height can't be read"))?;
-    let (brightest, rest) = number(rest).ok_or(lacks("its depth can't be read"))?;
-    let is_side = |pixels| (1..=SIDE_PIXELS_MAX).contains(&pixels);
-    if !is_side(width) || !is_side(height) {
-        return Err(lacks("its sides are not those of a screen"));
-    }
-    if brightest != BRIGHTEST {
-        return Err(lacks("it has not eight bits per channel"));
-    }
-    // One white-space character, because the first pixel's byte may look like another.
-    let [b' ' | b'\n' | b'\t' | b'\r', pixels @ ..] = rest else {
-        return Err(lacks("nothing stands between its header and its pixels"));
-    };
-    let want_bytes = width as usize * height as usize * CHANNELS;
-    if pixels.len() != want_bytes {
-        return Err(ScreenshotError::Pixels {
-            width,
-            height,
-            have_bytes: pixels.len(),
-            want_bytes,
-        });
-    }
-    Ok(Picture { width, height, pixels })
-}
-
-/// A number behind white space, and what follows it.
-fn number(text: &[u8]) -> Option<(u32, &[u8])> {
-    const DIGITS_MAX: usize = 9;
-    let rest = text.trim_ascii_start();
-    let digits = rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
-    if rest.len() == text.len() || !(1..=DIGITS_MAX).contains(&digits) {
-        return None;
-    }
-    let (number, rest) = rest.split_at(digits);
-    let value = number
-        .iter()
-        .fold(0, |value, digit| value * 10 + u32::from(digit - b'0'));
-    Some((value, rest))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::screen::PPM_BYTES_MAX;
     use proptest::prelude::*;
 
     fn ppm(width: u32, height: u32, pixels: &[u8]) -> Vec<u8> {
@@ -164,7 +84,10 @@ mod tests {
             assert!(error.contains(complaint), "{error}");
         }
         let error = ppm_to_png(&vec![b'P'; PPM_BYTES_MAX + 1]).unwrap_err();
-        assert!(matches!(error, ScreenshotError::TooLarge { .. }), "{error}");
+        assert!(
+            matches!(error, ScreenshotError::Picture(PictureError::TooLarge { .. })),
+            "{error}"
+        );
     }
 
     #[test]
@@ -177,7 +100,7 @@ mod tests {
     proptest! {
         #[test]
         fn every_pixel_stays(width in 1u32..20, height in 1u32..20, seed in prop::collection::vec(any::<u8>(), 1..50)) {
-            let count = (width * height) as usize * CHANNELS;
+            let count = (width * height) as usize * 3;
             let pixels: Vec<u8> = seed.iter().copied().cycle().take(count).collect();
             let png = ppm_to_png(&ppm(width, height, &pixels)).unwrap();
             prop_assert_eq!(decode(&png), (width, height, pixels));

@@ -120,6 +120,16 @@ impl Machine {
         self.gate().awaits_guest()
     }
 
+    /// True if what the screen shows is to be looked at: a passphrase may be asked for there, or was.
+    pub fn watches_screen(&self) -> bool {
+        self.gate().watches_screen()
+    }
+
+    /// True if the passphrase was asked for on the screen.
+    pub fn asked_on_screen(&self) -> bool {
+        self.gate().boot.asked_on_screen
+    }
+
     /// True if the kernel, or what runs on it, was heard of in this stage.
     pub fn kernel_spoke(&self) -> bool {
         self.reports()[self.stage()].reached >= Some(Evidence::Kernel)

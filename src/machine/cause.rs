@@ -139,6 +139,9 @@ causes! {
     PassphraseRejected: "passphrase-rejected", Failed,
         "The passphrase was not accepted.",
         "Check that the stage's `unlock` answer is the passphrase that the installer was given.";
+    PassphraseNotTypable: "passphrase-not-typable", Untestable,
+        "The passphrase is asked for on the screen, and a keyboard can't type it.",
+        "Install with a passphrase of printable ASCII characters, or have the image ask on the serial console.";
     PassphraseNotAsked: "passphrase-not-asked", Failed,
         "The installed disk came up without asking for its passphrase.",
         "Check that the installer really encrypts, or drop `unlock` from the stage.";

@@ -43,6 +43,12 @@ pub enum Effect {
         /// The stage.
         stage: usize,
     },
+    /// Type the answer to the passphrase prompt of a stage on the machine's keyboard: answers `AnswerTyped` or
+    /// `AnswerNotTypable`.
+    TypeAnswer {
+        /// The stage.
+        stage: usize,
+    },
     /// Press the power button (QMP `system_powerdown`): answers `GuestShutDown`.
     PowerDown,
     /// End QEMU: answers `QemuEnded`.

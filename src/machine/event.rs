@@ -67,6 +67,20 @@ pub enum Event {
     ConsoleSpoke,
     /// A watched pattern was seen on the serial console.
     ConsoleMatched(Sighting),
+    /// A watched pattern was seen on the screen.
+    ScreenMatched(Sighting),
+    /// There is text on the screen again, or a picture without any.
+    ScreenShows {
+        /// True if there is text, or nothing.
+        text: bool,
+    },
+    /// The answer to the passphrase prompt on the screen is typed.
+    AnswerTyped,
+    /// The answer can't be typed, and nothing of it was.
+    AnswerNotTypable {
+        /// The place of the first character that no key has, in characters from 1.
+        position: usize,
+    },
     /// The console ends in a question, and the guest does nothing but wait for the answer.
     InputAwaited {
         /// The question.
@@ -267,6 +281,8 @@ pub enum Mark {
     LoginPrompt,
     /// The passphrase prompt that the stage expects.
     UnlockPrompt,
+    /// A line that says that a passphrase was wrong.
+    PassphraseRefused,
     /// The target line that the stage claims.
     Target,
     /// A line that the gate forbids.

@@ -134,16 +134,17 @@ fn relevant_facts(machine: &Machine) -> String {
             )
         }
         State::BootingDisk => format!(
-            "{resets:?} {pending} {} {} {} {}",
+            "{resets:?} {pending} {} {} {} {} {}",
             boot.spoke,
             boot.kernel_seen,
+            boot.picture,
             boot.login_prompt,
             boot.target_seen.is_some()
         ),
-        State::Unlocking => format!("{resets:?}"),
+        State::Unlocking => format!("{resets:?} {} {}", boot.asked_on_screen, boot.answer_typed),
         State::Verifying => format!(
-            "{resets:?} {logins:?} {pending} {} {} {}",
-            ssh.stable, boot.target_confirmed, boot.passphrase_asked
+            "{resets:?} {logins:?} {pending} {} {} {} {}",
+            ssh.stable, boot.target_confirmed, boot.passphrase_asked, boot.asked_on_screen
         ),
         _ => String::new(),
     }

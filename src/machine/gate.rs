@@ -96,6 +96,12 @@ pub(super) struct BootFacts {
     pub(super) last_reset: Option<Instant>,
     pub(super) login_prompt: bool,
     pub(super) passphrase_asked: bool,
+    /// It was asked for on the screen.
+    pub(super) asked_on_screen: bool,
+    /// The screen shows a picture without text.
+    pub(super) picture: bool,
+    /// The answer to what the screen asks is typed.
+    pub(super) answer_typed: bool,
     /// The target, seen before it could be asked whether the guest runs.
     pub(super) target_seen: Option<EvidenceRef>,
     pub(super) target_confirmed: bool,
@@ -111,6 +117,8 @@ impl BootFacts {
         self.target_seen = None;
         self.login_prompt = false;
         self.passphrase_asked = false;
+        self.asked_on_screen = false;
+        self.answer_typed = false;
         self.ssh.stable = false;
     }
 }

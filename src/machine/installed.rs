@@ -19,33 +19,35 @@ impl Gate {
     pub(super) fn booting_disk(&mut self, event: &Event, out: &mut Outbox) -> Step {
         const STATE: State = State::BootingDisk;
         let (wants_passphrase, _) = self.installed_wants();
+        if self.asks_elsewhere(event) {
+            return Handled;
+        }
         match event {
-            Event::ConsoleMatched(Sighting { mark, evidence }) => match mark {
-                Mark::Kernel if wants_passphrase => {
-                    self.saw_kernel(out, STATE, evidence);
-                    Handled
-                }
-                Mark::Kernel => {
-                    self.saw_kernel(out, STATE, evidence);
-                    self.await_confirmation(out, evidence);
-                    Handled
-                }
-                Mark::UnlockPrompt => {
-                    let reason = Reason::event("passphrase-asked").evidence(evidence);
-                    self.go(out, State::Unlocking, reason)
-                }
-                // A quiet kernel: user space speaks first.
-                Mark::Target | Mark::LoginPrompt => {
-                    self.saw_kernel(out, STATE, evidence);
-                    self.await_confirmation(out, evidence);
-                    self.boot.login_prompt |= *mark == Mark::LoginPrompt;
-                    if *mark == Mark::Target {
-                        self.boot.target_seen = Some(evidence.clone());
+            Event::ConsoleMatched(Sighting { mark, evidence }) | Event::ScreenMatched(Sighting { mark, evidence }) => {
+                match mark {
+                    Mark::Kernel if wants_passphrase => {
+                        self.saw_kernel(out, STATE, evidence);
+                        Handled
                     }
-                    Handled
+                    Mark::Kernel => {
+                        self.saw_kernel(out, STATE, evidence);
+                        self.await_confirmation(out, evidence);
+                        Handled
+                    }
+                    Mark::UnlockPrompt => self.passphrase_asked(out, event, evidence),
+                    // A quiet kernel: user space speaks first.
+                    Mark::Target | Mark::LoginPrompt => {
+                        self.saw_kernel(out, STATE, evidence);
+                        self.await_confirmation(out, evidence);
+                        self.boot.login_prompt |= *mark == Mark::LoginPrompt;
+                        if *mark == Mark::Target {
+                            self.boot.target_seen = Some(evidence.clone());
+                        }
+                        Handled
+                    }
+                    _ => Super,
                 }
-                _ => Super,
-            },
+            }
             Event::StatusObserved(GuestStatus::Running) => match self.boot.pending.take() {
                 Some(evidence) => {
                     let reason = Reason::event("installed-kernel-seen")
@@ -60,6 +62,11 @@ impl Gate {
             },
             Event::DeadlinePassed(DeadlineKind::Stage) => {
                 let (cause, detail) = match (self.boot.kernel_seen, self.boot.spoke) {
+                    (true, _) if self.boot.picture => (
+                        Cause::WaitingForInput,
+                        "the screen shows a picture without text, and a graphical splash can ask there for the passphrase; \
+                         with `plymouth.enable=0` on the kernel's command line it asks in text",
+                    ),
                     (true, _) => (
                         Cause::PassphraseNotAsked,
                         "the kernel runs, the passphrase prompt did not come",
@@ -86,41 +93,6 @@ impl Gate {
         self.reach(Evidence::InstalledKernel);
     }
 
-    pub(super) fn enter_unlocking(&mut self, out: &mut Outbox) {
-        self.boot.passphrase_asked = true;
-        self.arm_fixed(out, DeadlineKind::Unlock);
-        out.ask(Effect::AnswerPrompt { stage: self.stage });
-    }
-
-    pub(super) fn unlocking(&mut self, event: &Event, out: &mut Outbox) -> Step {
-        const STATE: State = State::Unlocking;
-        match event {
-            Event::ConsoleMatched(Sighting { mark, evidence }) => match mark {
-                Mark::Userspace | Mark::Target | Mark::LoginPrompt => {
-                    let reason = Reason::event("passphrase-accepted")
-                        .confirmed("the boot went on and the passphrase was not asked for again")
-                        .evidence(evidence);
-                    if *mark == Mark::Target {
-                        self.boot.target_seen = Some(evidence.clone());
-                    }
-                    self.boot.login_prompt |= *mark == Mark::LoginPrompt;
-                    self.reach(Evidence::InstalledKernel);
-                    self.go(out, State::Verifying, reason)
-                }
-                Mark::UnlockPrompt => {
-                    let reason = Reason::event("passphrase-asked-again").evidence(evidence);
-                    self.fail(out, STATE, Cause::PassphraseRejected, reason)
-                }
-                _ => Super,
-            },
-            Event::DeadlinePassed(DeadlineKind::Unlock | DeadlineKind::Stage) => {
-                let reason = Reason::event("deadline-unlock").detail("nothing followed the passphrase");
-                self.fail(out, STATE, Cause::TargetNotReached, reason)
-            }
-            _ => Super,
-        }
-    }
-
     pub(super) fn enter_verifying(&mut self, out: &mut Outbox) {
         if self.installed_wants().1 {
             out.ask(Effect::WatchSsh { stage: self.stage });
@@ -141,31 +113,36 @@ impl Gate {
 
     pub(super) fn verifying(&mut self, event: &Event, out: &mut Outbox) -> Step {
         const STATE: State = State::Verifying;
+        if self.asks_elsewhere(event) {
+            return Handled;
+        }
         match event {
-            Event::ConsoleMatched(Sighting { mark, evidence }) => match mark {
-                Mark::Target => {
-                    self.deadlines.disarm(DeadlineKind::LoginSettle);
-                    if self.boot.pending.is_none() && !self.boot.target_confirmed {
-                        out.note(STATE, "target-seen", "", Some(evidence));
-                        self.await_confirmation(out, evidence);
+            Event::ConsoleMatched(Sighting { mark, evidence }) | Event::ScreenMatched(Sighting { mark, evidence }) => {
+                match mark {
+                    Mark::Target => {
+                        self.deadlines.disarm(DeadlineKind::LoginSettle);
+                        if self.boot.pending.is_none() && !self.boot.target_confirmed {
+                            out.note(STATE, "target-seen", "", Some(evidence));
+                            self.await_confirmation(out, evidence);
+                        }
+                        Handled
                     }
-                    Handled
-                }
-                Mark::UnlockPrompt => self.asked_while_verifying(out, evidence),
-                Mark::LoginPrompt => {
-                    out.note(
-                        STATE,
-                        "login-prompt-seen",
-                        "a login prompt is not the target",
-                        Some(evidence),
-                    );
-                    if !self.boot.target_confirmed && self.boot.pending.is_none() {
-                        self.arm_login_settle(out);
+                    Mark::UnlockPrompt => self.asked_while_verifying(out, event, evidence),
+                    Mark::LoginPrompt => {
+                        out.note(
+                            STATE,
+                            "login-prompt-seen",
+                            "a login prompt is not the target",
+                            Some(evidence),
+                        );
+                        if !self.boot.target_confirmed && self.boot.pending.is_none() {
+                            self.arm_login_settle(out);
+                        }
+                        Handled
                     }
-                    Handled
+                    _ => Super,
                 }
-                _ => Super,
-            },
+            }
             Event::StatusObserved(GuestStatus::Running)
                 if self.boot.pending.is_some() && !self.boot.target_confirmed =>
             {
@@ -184,16 +161,6 @@ impl Gate {
             Event::DeadlinePassed(DeadlineKind::Stage) => self.verifying_timed_out(out),
             _ => Super,
         }
-    }
-
-    /// The boot had gone on, and the passphrase is asked for: again, or anew after a reset.
-    fn asked_while_verifying(&mut self, out: &mut Outbox, evidence: &EvidenceRef) -> Step {
-        if !self.boot.passphrase_asked {
-            let reason = Reason::event("passphrase-asked").evidence(evidence);
-            return self.go(out, State::Unlocking, reason);
-        }
-        let reason = Reason::event("passphrase-asked-again").evidence(evidence);
-        self.fail(out, State::Verifying, Cause::PassphraseRejected, reason)
     }
 
     fn verifying_timed_out(&mut self, out: &mut Outbox) -> Step {

@@ -26,6 +26,7 @@ mod specimen;
 mod ssh;
 mod state;
 mod step;
+mod unlock;
 mod verdict;
 
 pub use api::Machine;

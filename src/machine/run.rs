@@ -119,7 +119,11 @@ impl Gate {
                 self.reach(Evidence::Firmware);
                 Handled
             }
-            Event::ConsoleMatched(sighting) => self.on_sighting(sighting, out),
+            Event::ConsoleMatched(sighting) | Event::ScreenMatched(sighting) => self.on_sighting(sighting, out),
+            Event::ScreenShows { text } => {
+                self.boot.picture = !text;
+                Handled
+            }
             Event::InputAwaited { evidence } => self.on_question(evidence, out),
             Event::RuleMatched(finding) => self.on_rule(out, "rule-matched", finding.clone()),
             Event::GuestShutDown { by_guest, reason } => self.on_shut_down(*by_guest, reason, out),
@@ -196,7 +200,7 @@ impl Gate {
                     out.note(state, "marker-seen-late", format!("marker `{name}`"), Some(evidence));
                 }
             }
-            Mark::LoginPrompt | Mark::UnlockPrompt | Mark::Target => {}
+            Mark::LoginPrompt | Mark::UnlockPrompt | Mark::PassphraseRefused | Mark::Target => {}
             Mark::Forbidden(pattern) => {
                 let reason = Reason::event("forbidden-line-on-console")
                     .detail(pattern)

@@ -11,8 +11,8 @@ use crate::machine::record::EvidenceRef;
 use crate::machine::{Cause, Class, Event, Left, Machine, Part, Step, StopSignal};
 use crate::plan::{
     Accelerator, Arch, Attachment, Condition, ConsolePlan, DiskCache, DiskFormat, DiskPlan, DiskUse, Evidence,
-    FailurePolicy, Firmware, ImagePlan, ImageSource, MachinePlan, MarkerPlan, Network, Pattern, Plan, Prompt, Secret,
-    SecretSource, SshPlan, StageKind, StagePlan, VmUse,
+    FailurePolicy, Firmware, ImagePlan, ImageSource, MachinePlan, MarkerPlan, Network, Pattern, Plan, Prompt,
+    PromptChannel, Secret, SecretSource, SshPlan, StageKind, StagePlan, VmUse,
 };
 use crate::units::{ByteSize, GIB};
 
@@ -71,6 +71,10 @@ fn fixed_events() -> Vec<Event> {
         Event::GuestStopped,
         Event::QmpLost { detail: String::new() },
         Event::ConsoleSpoke,
+        Event::AnswerTyped,
+        Event::ScreenShows { text: false },
+        Event::ScreenShows { text: true },
+        Event::AnswerNotTypable { position: 1 },
         Event::InputAwaited {
             evidence: EvidenceRef::file("serial.log"),
         },
@@ -207,7 +211,18 @@ fn sighting_events() -> Vec<Event> {
         mark,
         evidence: EvidenceRef::file("serial.log"),
     };
-    marks.map(|mark| Event::ConsoleMatched(sighting(mark))).into()
+    let mut events: Vec<_> = marks.map(|mark| Event::ConsoleMatched(sighting(mark))).into();
+    let on_screen = [
+        Mark::Kernel,
+        Mark::Userspace,
+        Mark::LoginPrompt,
+        Mark::UnlockPrompt,
+        Mark::PassphraseRefused,
+        Mark::Target,
+        Mark::Rule(rule(true), Vec::new()),
+    ];
+    events.extend(on_screen.map(|mark| Event::ScreenMatched(sighting(mark))));
+    events
 }
 
 fn stage(name: &str, kind: StageKind, vm: VmUse, claims: Evidence) -> StagePlan {
@@ -307,6 +322,7 @@ fn representative_stages(encrypted: bool) -> Vec<StagePlan> {
         unlock: encrypted.then(|| Prompt {
             pattern: Pattern::Text("passphrase".to_owned()),
             answer: SecretSource::Inline(Secret::new("secret".to_owned())),
+            channel: PromptChannel::Auto,
         }),
         login_settle: Duration::from_secs(20),
         verify_ssh: encrypted,

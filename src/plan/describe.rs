@@ -3,8 +3,8 @@
 use std::fmt::Write as _;
 
 use super::{
-    Condition, DiskUse, FailurePolicy, ImagePlan, ImageSource, LoginPlan, Pattern, Plan, SecretSource, SshPlan,
-    StageKind, StagePlan,
+    Condition, DiskUse, FailurePolicy, ImagePlan, ImageSource, LoginPlan, Pattern, Plan, PromptChannel, SecretSource,
+    SshPlan, StageKind, StagePlan,
 };
 use crate::units::human_span;
 
@@ -245,10 +245,13 @@ fn describe_stage(page: &mut Page, stage: &StagePlan) {
         } => {
             page.line("target", &target.to_string());
             if let Some(unlock) = unlock {
-                page.line(
-                    "unlocks",
-                    &format!("at {}, answer {}", unlock.pattern, source_text(&unlock.answer)),
-                );
+                let place = match unlock.channel {
+                    PromptChannel::Auto => "",
+                    PromptChannel::Serial => " on the serial console",
+                    PromptChannel::Screen => " on the screen",
+                };
+                let answer = source_text(&unlock.answer);
+                page.line("unlocks", &format!("at {}{place}, answer {answer}", unlock.pattern));
             }
             page.line(
                 "login",

@@ -136,6 +136,7 @@ fn does(kind: &StageKind) -> Json {
             "unlock": unlock.as_ref().map(|unlock| json!({
                 "prompt": pattern(&unlock.pattern),
                 "answer": source(&unlock.answer),
+                "channel": unlock.channel.as_str(),
             })),
             "login_settle_ms": ms(*login_settle),
             "verify_ssh": verify_ssh,

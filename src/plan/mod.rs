@@ -23,4 +23,7 @@ pub use secret::{Secret, SecretSource};
 pub use settings::{
     Accelerator, Arch, ConsolePlan, FailurePolicy, Firmware, MachinePlan, MarkerPlan, Network, Plan, SshPlan,
 };
-pub use stage::{Condition, DiskUse, Evidence, Pattern, Prompt, StageKind, StagePlan, Upload, VmUse};
+pub use stage::{
+    Condition, DiskUse, Evidence, Pattern, Prompt, PromptChannel, SCREEN_LOOK_EVERY, StageKind, StagePlan, Upload,
+    VmUse,
+};

@@ -109,13 +109,43 @@ pub struct Upload {
     pub mode: u32,
 }
 
-/// A question on the console and its answer.
+/// A question of the guest and its answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Prompt {
     /// What the question looks like. It need not end with a newline.
     pub pattern: Pattern,
     /// The answer.
     pub answer: SecretSource,
+    /// Where it is asked, and so answered.
+    pub channel: PromptChannel,
+}
+
+/// How often the screen is looked at while a passphrase is awaited: no event tells that it changes.
+pub const SCREEN_LOOK_EVERY: Duration = Duration::from_millis(500);
+
+/// Where a question is asked, and so answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum PromptChannel {
+    /// On either; the serial console counts where both ask.
+    Auto,
+    /// On the serial console.
+    Serial,
+    /// On the screen, and answered with the keyboard.
+    Screen,
+}
+
+impl PromptChannel {
+    /// Every choice.
+    pub const ALL: [Self; 3] = [Self::Auto, Self::Serial, Self::Screen];
+
+    /// The name in gate files and results.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Auto => "auto",
+            Self::Serial => "serial",
+            Self::Screen => "screen",
+        }
+    }
 }
 
 /// What a line looks like: a plain text that it contains, or a regular expression that it matches.

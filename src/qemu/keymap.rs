@@ -193,6 +193,29 @@ pub fn strokes(text: &str) -> Result<Vec<Stroke>, KeymapError> {
     Ok(strokes)
 }
 
+/// A text that a keyboard of the US layout can't type as it is. Says where, and not what: the text may be a secret.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("character {position} is not on a US keyboard")]
+pub struct NotTypable {
+    /// The place of the first character that no key has, in characters from 1.
+    pub position: usize,
+}
+
+/// The strokes that type a line of text as it is, without this module's notation, and the Enter key. Control characters
+/// are not typed: at a prompt they edit.
+pub fn line(text: &str) -> Result<Vec<Stroke>, NotTypable> {
+    let mut strokes = Vec::new();
+    for (index, character) in text.chars().enumerate() {
+        let keys = Some(character)
+            .filter(|character| !character.is_control())
+            .and_then(keys_of);
+        let keys = keys.ok_or(NotTypable { position: index + 1 })?;
+        strokes.push(Stroke { keys });
+    }
+    strokes.push(Stroke::of("ret"));
+    Ok(strokes)
+}
+
 /// What stands in angle brackets.
 fn named(name: &str, position: usize) -> Result<Stroke, KeymapError> {
     let lower = name.to_ascii_lowercase();

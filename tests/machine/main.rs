@@ -13,6 +13,7 @@ mod rules;
 mod scenario;
 mod stages;
 mod steps;
+mod unlock;
 mod walks;
 mod words;
 mod world;

@@ -12,6 +12,11 @@ pub(crate) fn seen(mark: Mark) -> Event {
     Event::ConsoleMatched(Sighting { mark, evidence })
 }
 
+pub(crate) fn shown(mark: Mark) -> Event {
+    let evidence = EvidenceRef::file("screen-text.log");
+    Event::ScreenMatched(Sighting { mark, evidence })
+}
+
 pub(crate) fn marker() -> Event {
     seen(Mark::Marker("live".to_owned()))
 }

@@ -34,6 +34,7 @@ pub(crate) const ROOMS: &[Room] = &[
     room("control", 1),
     room("decide", 1),
     room("machine", 1),
+    room("screen", 1),
     room("triage", 1),
     room("qemu::argv", 1),
     room("qemu::feature", 1),

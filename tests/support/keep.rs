@@ -10,13 +10,14 @@ use crate::tiny::{repository, tiny};
 /// The folder that the fixtures go to; runs are kept only if it is set.
 const KEEP: &str = "BOOTGATE_KEEP_RECORDINGS";
 /// What of a run a replay reads, by how the file's name begins.
-const KEPT: [&str; 7] = [
+const KEPT: [&str; 8] = [
     "run.json",
     "gate.toml",
     "inputs.jsonl",
     "trace.jsonl",
     "serial",
     "firmware",
+    "screen-text",
     "ssh/",
 ];
 

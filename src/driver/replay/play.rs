@@ -22,6 +22,7 @@ use crate::units::human_span;
 use super::super::fact::{Asks, Entry, Fact, Line, asks, micros};
 use super::super::intake::Intake;
 use super::super::launch::FIRMWARE_LOG;
+use super::super::screen::SCREEN_LOG;
 use super::super::search::Search;
 use super::super::{trace, watch};
 use super::ahead::{Ahead, ahead, asked_after};
@@ -188,6 +189,8 @@ impl Player {
             let (plan, rules, stage) = (&self.intake.plan, &self.intake.rules, self.intake.machine.stage());
             let watch = if file.starts_with(FIRMWARE_LOG) {
                 watch::of_firmware(rules)?
+            } else if file.starts_with(SCREEN_LOG) {
+                watch::of_screen(plan, stage, rules)?
             } else {
                 watch::of_stage(plan, stage, rules)?
             };
@@ -218,8 +221,14 @@ impl Player {
                 found,
             } => *found = self.consoles.take_held(file, id, *offset),
             Fact::Look {
-                console_bytes, line, ..
-            } => *line = self.consoles.open_line(&self.serial, *console_bytes),
+                file,
+                console_bytes,
+                line,
+                ..
+            } => {
+                let file = file.as_ref().unwrap_or(&self.serial);
+                *line = self.consoles.open_line(file, *console_bytes);
+            }
             Fact::Output {
                 file,
                 offset,

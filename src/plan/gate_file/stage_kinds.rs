@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::container::{List, ListOfTables, SubTable};
+use super::container::{Choice, List, ListOfTables, SubTable};
 use super::key::{Group, Key, StageWord, Table};
 use super::number::Flag;
 use super::pattern::LinePattern;
@@ -11,7 +11,7 @@ use super::secret_value::SecretValue;
 use super::stage_rules::check_reachable;
 use super::unit::Span;
 use super::word::{GuestFile, HostPath, Mode, Text};
-use crate::plan::{Condition, Prompt, StageKind, Upload};
+use crate::plan::{Condition, Prompt, PromptChannel, StageKind, Upload};
 
 const COMMANDS: &[StageWord] = &[StageWord::Command];
 const INSTALLED_BOOTS: &[StageWord] = &[StageWord::InstalledBoot];
@@ -126,10 +126,19 @@ static PROMPT: Key<LinePattern> = Key::required(
     "What the prompt looks like. It need not end with a newline.",
 );
 static ANSWER: Key<SecretValue> = Key::required("answer", SecretValue::Password, "The answer.");
+static CHANNEL: Key<Choice<PromptChannel>> = Key::default(
+    "channel",
+    Choice {
+        all: &PromptChannel::ALL,
+        name: PromptChannel::as_str,
+    },
+    "\"auto\"",
+    "Where it is asked, and so answered: on the serial console, on the screen, or on whichever of both asks.",
+);
 static UNLOCK: Table = Table {
     title: "`unlock`",
     doc: "A passphrase prompt and its answer.",
-    keys: &[&PROMPT, &ANSWER],
+    keys: &[&PROMPT, &ANSWER, &CHANNEL],
     group: Group::None,
 };
 
@@ -198,9 +207,10 @@ fn read_condition(table: &TableReader<'_>) -> Option<Condition> {
 }
 
 fn read_unlock(table: &TableReader<'_>) -> Option<Prompt> {
-    let (pattern, answer) = (table.take(&PROMPT), table.take(&ANSWER));
+    let (pattern, answer, channel) = (table.take(&PROMPT), table.take(&ANSWER), table.take(&CHANNEL));
     Some(Prompt {
         pattern: pattern?,
         answer: answer?,
+        channel: channel?,
     })
 }

@@ -127,6 +127,18 @@ fn a_long_text_is_sent_in_bursts_that_fit() {
     assert!(super::bursts(&[]).is_empty());
 }
 
+#[test]
+fn a_line_is_typed_as_it_is_or_not_at_all() {
+    let all: String = (' '..='~').collect();
+    let typed = line(&all).unwrap();
+    assert_eq!(typed.len(), all.len() + 1);
+    assert_eq!(typed.last().unwrap().keys(), ["ret"]);
+    for (text, position) in [("pa\u{df}", 3), ("a\tb", 2), ("<ret>\n", 6), ("\u{1b}", 1)] {
+        assert_eq!(line(text), Err(NotTypable { position }), "{text:?}");
+        assert!(!NotTypable { position }.to_string().contains(text), "{text:?}");
+    }
+}
+
 proptest! {
     #[test]
     fn every_printable_character_is_typed(text in "[ -;=-~\n\t]{0,40}") {
