@@ -10,7 +10,7 @@ begin_with = $(shell find .ci fixtures tests -type f -exec awk 'FNR == 1 && /^\#
 host_scripts = $(call begin_with,bash)
 guest_scripts = $(call begin_with,[ \/]sh)
 # Test binaries that start no QEMU.
-light_tests = $(patsubst %,--test %,$(filter-out real_%,$(basename $(notdir $(wildcard tests/*.rs))) $(patsubst tests/%/main.rs,%,$(wildcard tests/*/main.rs))))
+light_tests = $(patsubst %,--test %,$(filter-out real_% e2e,$(basename $(notdir $(wildcard tests/*.rs))) $(patsubst tests/%/main.rs,%,$(wildcard tests/*/main.rs))))
 has_nextest = cargo nextest --version >/dev/null 2>&1
 
 help: ## list the commands
@@ -24,6 +24,7 @@ demo: deps ## install what is missing, build bootgate and the tiny guest, and ru
 
 test: deps ## install what is missing, build the guests, and pass every check and test
 	$(MAKE) --no-print-directory guest
+	$(MAKE) --no-print-directory live
 	$(MAKE) --no-print-directory qemu10
 	$(MAKE) --no-print-directory lint
 	$(MAKE) --no-print-directory tests

@@ -1,33 +1,44 @@
 //! The whole gate of a live-ISO project on the guest debian-live, and each failure that its documentation describes,
-//! reproduced for real: `make e2e`. Prints a table of the rows; those whose name contains the first argument run alone.
+//! reproduced for real: `make e2e`. Prints a table; with words, only the scenarios whose names contain one of them run.
 
-#[path = "../support/follow.rs"]
-mod follow;
+#[path = "../support/bench.rs"]
+mod bench;
+mod compare;
 #[path = "../support/gate.rs"]
 mod gate;
-#[path = "../support/keep.rs"]
-mod keep;
 #[path = "../support/live.rs"]
 mod live;
-#[path = "../support/replay.rs"]
-mod replay;
 mod row;
-mod rows;
-#[path = "../support/run.rs"]
-mod run;
+mod scenarios;
 #[path = "../support/tiny.rs"]
 mod tiny;
 
 use std::process::ExitCode;
 
+use row::Table;
+
+/// Fills its part of the table.
+type Scenario = fn(&mut Table);
+
+/// Each with its name.
+const SCENARIOS: [(&str, Scenario); 6] = [
+    ("four-steps", scenarios::four_steps),
+    ("encrypted", scenarios::encrypted),
+    ("small-memory", scenarios::small_memory),
+    ("large-memory", scenarios::large_memory),
+    ("live", scenarios::live_faults),
+    ("compare", compare::compare),
+];
+
 fn main() -> ExitCode {
-    let wanted = std::env::args().skip(1).find(|argument| !argument.starts_with('-'));
-    let rows = rows::ROWS
-        .iter()
-        .filter(|row| wanted.as_ref().is_none_or(|wanted| row.name.contains(wanted)));
-    let done: Vec<_> = rows.map(row::Row::run).collect();
-    row::print(&done);
-    if !done.is_empty() && done.iter().all(|row| row.passed) {
+    let words: Vec<_> = std::env::args().skip(1).filter(|word| !word.starts_with('-')).collect();
+    let mut table = Table::default();
+    for (name, scenario) in SCENARIOS {
+        if words.is_empty() || words.iter().any(|word| name.contains(word.as_str())) {
+            scenario(&mut table);
+        }
+    }
+    if table.print() {
         ExitCode::SUCCESS
     } else {
         ExitCode::FAILURE

@@ -1,22 +1,10 @@
 //! One row of the table: a run on the real guest and the verdict that it must have.
 
-use std::panic::catch_unwind;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use crate::gate::GateFile;
-use crate::run::{Run, run};
-
-/// What is run and what must come of it.
-pub(crate) struct Row {
-    /// Its name.
-    pub(crate) name: &'static str,
-    /// Its gate.
-    pub(crate) gate: fn() -> GateFile,
-    /// The verdict.
-    pub(crate) expect: Expect,
-    /// What else must hold.
-    pub(crate) check: fn(&Run),
-}
+use crate::bench::Outcome;
 
 /// A verdict.
 #[derive(Clone, Copy)]
@@ -25,76 +13,109 @@ pub(crate) struct Expect {
     pub(crate) class: &'static str,
     /// The program's exit code.
     pub(crate) exit: i32,
-    /// Its cause.
+    /// Its cause; any if empty.
     pub(crate) cause: &'static str,
     /// The rule that names it, if one knows it.
     pub(crate) rule: Option<&'static str>,
-    /// The stage that it is decided in.
-    pub(crate) stage: &'static str,
 }
 
-/// A row that was run.
-pub(crate) struct Done {
-    name: &'static str,
+/// Everything was proved.
+pub(crate) const PASSED: Expect = Expect {
+    class: "passed",
+    exit: 0,
+    cause: "",
+    rule: None,
+};
+
+/// The image is at fault.
+pub(crate) const fn failed(cause: &'static str, rule: &'static str) -> Expect {
+    Expect {
+        class: "failed",
+        exit: 1,
+        cause,
+        rule: Some(rule),
+    }
+}
+
+/// The rows that were run.
+#[derive(Default)]
+pub(crate) struct Table {
+    rows: Vec<Row>,
+    /// What was measured besides, to be printed below.
+    pub(crate) remarks: Vec<String>,
+}
+
+struct Row {
+    name: String,
     verdict: String,
     took: Duration,
-    /// Whether everything was as it must be.
-    pub(crate) passed: bool,
+    is_right: bool,
 }
 
-impl Row {
-    /// Runs it to its end, whatever that is.
-    pub(crate) fn run(&self) -> Done {
-        eprintln!("e2e: {} …", self.name);
+impl Table {
+    /// Runs a row to its end, whatever that is; gives the run's directory if the row is as it must be.
+    pub(crate) fn row(
+        &mut self,
+        name: &str,
+        expect: Expect,
+        run: impl FnOnce() -> Outcome,
+        check: impl FnOnce(&Outcome),
+    ) -> Option<PathBuf> {
+        eprintln!("e2e: {name} …");
         let begun = Instant::now();
-        let verdict = catch_unwind(|| {
-            let mut gate = (self.gate)();
-            gate.put("gate", self.name.into());
-            let run = run(&gate);
-            self.expect.check(&run);
-            (self.check)(&run);
-            run.audit();
-            format!("{}: {}", self.expect.class, self.expect.cause)
-        });
+        let done = catch_unwind(AssertUnwindSafe(|| {
+            let outcome = run();
+            expect.check(&outcome);
+            check(&outcome);
+            let verdict = &outcome.result["verdict"];
+            let told = format!(
+                "{}: {}",
+                verdict["class"].as_str().unwrap(),
+                verdict["cause"].as_str().unwrap()
+            );
+            (told, outcome.path)
+        }));
         let took = begun.elapsed();
-        eprintln!("e2e: {} after {:.0} s", self.name, took.as_secs_f64());
-        Done {
-            name: self.name,
-            passed: verdict.is_ok(),
-            verdict: verdict.unwrap_or_else(|_| "not as it must be; see above".to_owned()),
+        let (verdict, path) = done.map_or_else(
+            |_| ("not as it must be; see above".to_owned(), None),
+            |(told, path)| (told, Some(path)),
+        );
+        eprintln!("e2e: {name}: {verdict}, after {:.0} s", took.as_secs_f64());
+        self.rows.push(Row {
+            name: name.to_owned(),
+            verdict,
             took,
+            is_right: path.is_some(),
+        });
+        path
+    }
+
+    /// Prints it; tells whether every row is as it must be.
+    pub(crate) fn print(&self) -> bool {
+        println!("\n  {:<34} {:<52} {:>7}", "row", "verdict", "seconds");
+        for row in &self.rows {
+            let mark = if row.is_right { "✓" } else { "✗" };
+            let seconds = row.took.as_secs_f64();
+            println!("{mark} {:<34} {:<52} {seconds:>7.1}", row.name, row.verdict);
         }
+        let total: Duration = self.rows.iter().map(|row| row.took).sum();
+        println!("{} rows in {:.0} s", self.rows.len(), total.as_secs_f64());
+        for remark in &self.remarks {
+            println!("{remark}");
+        }
+        !self.rows.is_empty() && self.rows.iter().all(|row| row.is_right)
     }
 }
 
 impl Expect {
-    fn check(&self, run: &Run) {
-        let verdict = &run.result["verdict"];
-        let found = (
-            verdict["class"].as_str().unwrap(),
-            run.exit_code,
-            verdict["cause"].as_str().unwrap(),
-            verdict["rule"]["id"].as_str(),
-        );
-        assert_eq!(found, (self.class, self.exit, self.cause, self.rule), "{}", run.story());
-        if !self.stage.is_empty() {
-            assert_eq!(verdict["stage"], self.stage, "{}", run.story());
+    #[track_caller]
+    fn check(&self, outcome: &Outcome) {
+        let verdict = &outcome.result["verdict"];
+        let found = (verdict["class"].as_str().unwrap(), outcome.exit_code);
+        assert_eq!(found, (self.class, self.exit), "{}", outcome.story());
+        if !self.cause.is_empty() {
+            assert_eq!(verdict["cause"], self.cause, "{}", outcome.story());
         }
+        assert_eq!(verdict["rule"]["id"].as_str(), self.rule, "{}", outcome.story());
     }
-}
-
-/// Prints the rows as a table.
-pub(crate) fn print(done: &[Done]) {
-    println!("\n{:<36} {:<56} {:>7}", "row", "verdict", "seconds");
-    for row in done {
-        let mark = if row.passed { "✓" } else { "✗" };
-        println!(
-            "{mark} {:<34} {:<56} {:>7.1}",
-            row.name,
-            row.verdict,
-            row.took.as_secs_f64()
-        );
-    }
-    let total: Duration = done.iter().map(|row| row.took).sum();
-    println!("{} rows in {:.0} s", done.len(), total.as_secs_f64());
 }

@@ -1,4 +1,5 @@
-//! The guest debian-live, as its own script builds it, and gates for it.
+//! The guest debian-live, as its own script builds it.
+#![allow(dead_code, reason = "each test binary uses its part")]
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -38,7 +39,7 @@ pub(crate) fn live() -> &'static Live {
     })
 }
 
-/// A gate of the repository for this guest. What becomes of a failed machine is for the rows that say so.
+/// A gate of the repository for this guest, which ends a failed machine.
 pub(crate) fn gate(name: &str) -> GateFile {
     let mut gate = GateFile::of(name);
     gate.put("image.iso", text(&live().debug).into());
