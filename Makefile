@@ -68,7 +68,8 @@ live: deps ## build the guest debian-live, or find the one already built
 recordings: guest ## record fixtures/runs anew: every row of the fault table, and gates that pass
 	export BOOTGATE_KEEP_RECORDINGS=fixtures/runs; \
 	cargo test --locked --test real_faults -- --test-threads=1; \
-	cargo test --locked --test real_gate -- --test-threads=1 uefi_on_the_packaged encrypted wrong_passphrase
+	cargo test --locked --test real_gate -- --test-threads=1 uefi_on_the_packaged encrypted wrong_passphrase; \
+	cargo test --locked --test real_unlock -- --test-threads=1
 
 qemu10: deps ## unpack a QEMU 10 beside Debian 12's 7.2, so that both are tested
 	if grep -q '^ID=ubuntu' /etc/os-release; then echo 'Ubuntu has no QEMU 10 to unpack: its own QEMU is tested'; \

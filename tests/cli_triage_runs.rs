@@ -154,3 +154,16 @@ fn runs_that_are_judged_as_they_were_are_no_news() {
     assert_eq!((seen.code, seen.stdout.as_str()), (Some(0), told));
     assert_eq!(runs.triage(&["--against", "nowhere"]).code, Some(2));
 }
+
+#[test]
+fn what_a_screen_said_counts_where_the_run_heeded_it() {
+    let runs = Path::new(cli_support::ROOT).join("fixtures/runs");
+    for (run, heeded) in [
+        ("wrong-passphrase-on-the-screen", true),
+        ("asked-on-the-screen-bios", false),
+    ] {
+        let seen = see(bootgate(["triage", "--json"]).arg(runs.join(run)));
+        assert_eq!(seen.stdout.contains("screen-text-2.log"), heeded, "{run}: {seen:?}");
+        assert_eq!(seen.stdout.contains("luks-wrong-passphrase"), heeded, "{run}: {seen:?}");
+    }
+}

@@ -27,8 +27,12 @@ impl Follower {
             return stream;
         }
         let stands = lines == self.seen;
-        let common = overlap(&self.said, &lines);
-        let known = self.said.split_off(self.said.len() - common);
+        let mut common = overlap(&self.said, &lines);
+        let mut known = self.said.split_off(self.said.len() - common);
+        if common == 0 {
+            common = cut_elsewhere(&self.said, &lines);
+            known = lines[..common].to_vec();
+        }
         self.said.clear();
         for (at, line) in lines.iter().enumerate() {
             let may_grow = at + 1 == lines.len() && !stands;
@@ -67,6 +71,18 @@ fn overlap(said: &[String], lines: &[String]) -> usize {
     };
     let most = said.len().min(lines.len());
     (1..=most).rev().find(continues).unwrap_or(0)
+}
+
+/// How many lines of the page are the end of what was said with its line ends elsewhere. A screen that gets more columns
+/// keeps its rows: what went on from row to row before ends with each of them now.
+fn cut_elsewhere(said: &[String], lines: &[String]) -> usize {
+    let marks = |lines: &[String]| lines.concat().replace(char::is_whitespace, "");
+    let said = marks(said);
+    let is_end = |count: &usize| said.ends_with(&marks(&lines[..*count]));
+    if said.is_empty() {
+        return 0;
+    }
+    (1..=lines.len()).rev().find(is_end).unwrap_or(0)
 }
 
 /// True if it is the line that was said, maybe longer or with another end: a hint in it goes when somebody types.
@@ -128,6 +144,24 @@ mod tests {
     fn a_hint_that_goes_leaves_the_line_the_same() {
         let (hint, typed): (&[&str], &[&str]) = (&["Please enter: (press TAB)"], &["Please enter: ****"]);
         assert_eq!(follow(&[hint, hint, typed, typed]), "Please enter: (press TAB)****");
+    }
+
+    #[test]
+    fn a_screen_that_gets_more_columns_says_nothing_again() {
+        let narrow: &[&str] = &["[ 1.0] a line over two rows", "Passphrase for disk (luks-12-34):"];
+        let wide: &[&str] = &[
+            "[ 1.0] a line over",
+            "two rows",
+            "Passphrase for disk (lu",
+            "ks-12-34):",
+        ];
+        let stream = narrow.join("\n");
+        assert_eq!(follow(&[narrow, narrow, wide, wide]), stream);
+        let more: Vec<&str> = wide.iter().copied().chain(["Sorry.", "Passphrase"]).collect();
+        assert_eq!(
+            follow(&[narrow, narrow, wide, wide, &more, &more]),
+            format!("{stream}\nSorry.\nPassphrase")
+        );
     }
 
     #[test]

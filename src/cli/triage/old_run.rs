@@ -1,5 +1,6 @@
 //! The logs of a past run, stage by stage.
 
+use std::collections::BTreeSet;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -12,6 +13,9 @@ use crate::triage::{Correlator, Finding, Rules, Source};
 use super::found::Log;
 use super::scan;
 use super::timed::{self, Timed};
+
+/// How the logs of what screens said are named.
+const SCREEN: &str = "screen-text";
 
 /// A stage of a past run.
 pub(super) struct OldStage {
@@ -27,6 +31,8 @@ pub(super) struct OldRun {
     /// The stages that began, in order.
     pub(super) stages: Vec<OldStage>,
     timed: Vec<Timed>,
+    /// What the screens said that the run has heeded: what it cites. Else the same stands on the console.
+    screens: BTreeSet<String>,
     /// `verdict` of its result; `Null` if it has none.
     pub(super) verdict: Value,
 }
@@ -55,6 +61,7 @@ impl OldRun {
             path: record.path.clone(),
             stages: stages(&trace),
             timed,
+            screens: screens(&trace),
             verdict,
         })
     }
@@ -82,12 +89,14 @@ impl OldRun {
             }
         };
         if let Some(machine) = stage.console_of {
-            if machine == 1 {
-                read("firmware.log", Source::Serial);
-                read("serial.log", Source::Serial);
-            } else {
-                read(&format!("firmware-{machine}.log"), Source::Serial);
-                read(&format!("serial-{machine}.log"), Source::Serial);
+            let log = |stem: &str| match machine {
+                1 => format!("{stem}.log"),
+                _ => format!("{stem}-{machine}.log"),
+            };
+            read(&log("firmware"), Source::Serial);
+            read(&log("serial"), Source::Serial);
+            if self.screens.contains(&log(SCREEN)) {
+                read(&log(SCREEN), Source::Serial);
             }
         }
         read(&format!("ssh/{}.log", stage.name), Source::CommandOutput);
@@ -110,6 +119,14 @@ fn plain_file(run: &Path, name: &str) -> Option<PathBuf> {
     let path = run.join(name);
     let is_file = path.symlink_metadata().is_ok_and(|found| found.is_file());
     (is_file && !name.contains("..")).then_some(path)
+}
+
+fn screens(trace: &[Value]) -> BTreeSet<String> {
+    let cited = trace.iter().filter_map(|record| record["evidence"]["file"].as_str());
+    cited
+        .filter(|file| file.starts_with(SCREEN))
+        .map(str::to_owned)
+        .collect()
 }
 
 fn stages(trace: &[Value]) -> Vec<OldStage> {

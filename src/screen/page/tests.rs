@@ -108,6 +108,9 @@ fn a_screen_beyond_the_bounds_is_not_read() {
 }
 
 proptest! {
+    // A case is a picture of half a million pixels.
+    #![proptest_config(ProptestConfig::with_cases(48))]
+
     #[test]
     fn what_was_drawn_is_read(
         which in 0usize..4,
