@@ -1,17 +1,17 @@
 //! The files that a run ends with: result, JUnit, manifest, and the bundle of a failed one.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
-use crate::driver::{Outcome, StopSignals};
+use crate::driver::{Outcome, StopSignals, remove_scratch};
 use crate::evidence::{
     Declared, HASH_BYTES_MAX, KEPT_GATE, RECORDING, RunDir, RunRecord, write_atomically, write_manifest,
 };
 use crate::machine::Class;
 use crate::plan::{FailurePolicy, Plan};
 use crate::qemu::disk;
-use crate::report::{ResultInputs, junit, result_json};
+use crate::report::{Closing, ResultInputs, junit, result_json, summary};
 use crate::units::MIB;
 
 use super::bundle;
@@ -41,6 +41,14 @@ impl Kept {
             Self::NoBundle("a signal came before the machine was saved".to_owned())
         } else {
             Self::Bundle(bundle::beside(run.path()))
+        }
+    }
+
+    /// The bundle.
+    pub(super) fn bundle(&self) -> Option<&Path> {
+        match self {
+            Self::Bundle(path) => Some(path),
+            Self::Nothing | Self::NoBundle(_) => None,
         }
     }
 
@@ -75,14 +83,20 @@ pub(super) fn write(
         problems.push(error.to_string());
     }
     let evidence = run.path().display().to_string();
-    match junit(plan, outcome, &evidence) {
-        Ok(xml) => {
-            let written = run
-                .reserve()
-                .retry(|| write_atomically(&run.path().join("junit.xml"), xml.as_bytes()));
-            problems.extend(written.err().map(|error| format!("junit.xml: {error}")));
-        }
-        Err(error) => problems.push(format!("junit.xml: {error}")),
+    let closing = Closing {
+        plan,
+        gate_file: "",
+        outcome,
+        run: run.path(),
+        bundle: kept.bundle(),
+    };
+    let junit = junit(plan, outcome, &evidence).map_err(|error| error.to_string());
+    for (name, text) in [("junit.xml", junit), ("summary.md", Ok(summary(&closing)))] {
+        let write = |text: String| {
+            let write = || write_atomically(&run.path().join(name), text.as_bytes());
+            run.reserve().retry(write).map_err(|error| error.to_string())
+        };
+        problems.extend(text.and_then(write).err().map(|error| format!("{name}: {error}")));
     }
     let hash_bytes_max = match outcome.verdict.class {
         Class::Cancelled => CANCELLED_HASH_BYTES_MAX,
@@ -122,6 +136,7 @@ fn discard_disks(plan: &Plan, run: &RunDir, outcome: &Outcome) {
         let _ = disk::remove(&run.path().join(format!("disks/{}.{}", disk.name, disk.format.as_str())));
     }
     let _ = disk::remove(&run.path().join("disks/image.qcow2"));
+    remove_scratch(run.path());
 }
 
 fn declared(outcome: &Outcome) -> Vec<Declared> {
@@ -129,6 +144,7 @@ fn declared(outcome: &Outcome) -> Vec<Declared> {
         ("result.json", "verdict"),
         ("trace.jsonl", "trace of every transition"),
         ("junit.xml", "verdict for test viewers"),
+        ("summary.md", "the run on one page"),
         ("run.json", "identity of the run"),
         (KEPT_GATE, "gate file without its secrets, for a replay"),
         (RECORDING, "everything that reached the run, for a replay"),

@@ -1,31 +1,30 @@
 //! `bootgate run`: a gate from its first stage to its verdict.
 
 use std::io;
-use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Args;
 use jiff::Timestamp;
 use serde_json::Value;
 use tokio::runtime::Runtime;
-use tokio::sync::oneshot;
 
 use crate::driver::{self, Options, Outcome, Secrets, StopSignals};
-use crate::evidence::RunDir;
+use crate::evidence::{EvidenceError, RunDir};
 use crate::machine::{Class, Verdict};
 use crate::plan::{self, ImageSource, Plan};
-use crate::qemu::disk::{self, Digest};
-use crate::report::{Hold, hold_block, verdict_block};
+use crate::report::{Ci, Closing, Groups, Hold, hold_block, verdict_block};
 use crate::text::printable_json;
 
+use super::ci::CiArg;
 use super::failure::{Decided, FailureArgs, HOLD_IN_CI, Surroundings};
 use super::finish::Kept;
+use super::gate::GateError;
+use super::image_digest::ImageDigest;
 use super::print::{Printer, Watcher};
-use super::{args, background, finish, gate, reap, rules, say};
+use super::{args, background, ci, finish, gate, preflight, reap, rules, say};
 
 /// A cancelled run must be gone within 5 s: its last text is not waited for longer than this.
 const CANCELLED_PRINT: Duration = Duration::from_millis(500);
@@ -62,6 +61,12 @@ pub(super) struct How {
     /// Print only the verdict.
     #[arg(long, short)]
     pub(super) quiet: bool,
+    /// Keep the disks in this directory, in place of the gate file's `[host] scratch`.
+    #[arg(long, value_name = "DIR")]
+    pub(super) scratch: Option<PathBuf>,
+    /// Whose CI job the output is for.
+    #[arg(long, value_enum, value_name = "CI", default_value_t)]
+    pub(super) ci: CiArg,
     #[command(flatten)]
     pub(super) failure: FailureArgs,
 }
@@ -72,6 +77,9 @@ impl Run {
             Ok(read) => read,
             Err(error) => {
                 gate::tell(&error, self.how.json);
+                if let GateError::Wrong { errors, .. } = &error {
+                    say::tell_all(ci::mistakes(self.how.ci.look(), &self.gate, errors));
+                }
                 return ExitCode::from(Verdict::EXIT_USAGE);
             }
         };
@@ -99,6 +107,9 @@ pub(super) fn run_plan(mut plan: Plan, text: &str, runs: &Path, how: &How) -> Ex
         return ExitCode::from(Verdict::EXIT_USAGE);
     };
     plan.on_failure = Some(decided.policy);
+    if let Some(scratch) = &how.scratch {
+        plan.host.scratch = Some(scratch.clone());
+    }
     let resolved = match driver::resolve(&plan) {
         Ok(resolved) => resolved,
         Err(missing) => {
@@ -116,6 +127,10 @@ pub(super) fn run_plan(mut plan: Plan, text: &str, runs: &Path, how: &How) -> Ex
             return ExitCode::from(Verdict::EXIT_USAGE);
         }
     };
+    if let Some((code, refusing)) = preflight::refuse(&plan, runs, json) {
+        say::tell_all(ci::refusals(how.ci.look(), &refusing));
+        return code;
+    }
     if let Some(code) = to_background(&decided, &how.failure) {
         return code;
     }
@@ -130,15 +145,8 @@ pub(super) fn run_plan(mut plan: Plan, text: &str, runs: &Path, how: &How) -> Ex
             return ExitCode::from(Verdict::EXIT_INTERNAL);
         }
     };
-    let run = match RunDir::create(runs, &plan.gate, jiff::Timestamp::now()) {
-        Ok(run) => Arc::new(run),
-        Err(error) => {
-            say::tell(format_args!(
-                "error: no run directory can be made in `{}`: {error}\n  help: choose another place with --runs, or free space",
-                runs.display()
-            ));
-            return ExitCode::from(4);
-        }
+    let Some(run) = make_directory(runs, &plan) else {
+        return ExitCode::from(4);
     };
     let digest = ImageDigest::start(&plan);
     let made = Made {
@@ -150,6 +158,8 @@ pub(super) fn run_plan(mut plan: Plan, text: &str, runs: &Path, how: &How) -> Ex
             kept_gate: plan::without_secrets(text),
             image_digest: digest.known.clone(),
         },
+        gate_file: text.to_owned(),
+        ci: how.ci.look(),
         json,
         quiet,
         background: how.failure.is_background(),
@@ -158,6 +168,18 @@ pub(super) fn run_plan(mut plan: Plan, text: &str, runs: &Path, how: &How) -> Ex
     // Nothing of a finished run is worth waiting for.
     runtime.shutdown_timeout(Duration::from_millis(100));
     ExitCode::from(code)
+}
+
+/// The run's own directory; why there is none is told.
+fn make_directory(runs: &Path, plan: &Plan) -> Option<Arc<RunDir>> {
+    let made = RunDir::create(runs, &plan.gate, Timestamp::now());
+    let told = |error: &EvidenceError| {
+        say::tell(format_args!(
+            "error: no run directory can be made in `{}`: {error}\n  help: choose another place with --runs, or free space",
+            runs.display()
+        ));
+    };
+    made.inspect_err(told).ok().map(Arc::new)
 }
 
 /// A hold in the background: gives the exit code in the process that only waits for it, or if this can't be the one that holds.
@@ -187,6 +209,9 @@ struct Made {
     plan: Arc<Plan>,
     run: Arc<RunDir>,
     options: Options,
+    /// The gate file's text.
+    gate_file: String,
+    ci: Ci,
     json: bool,
     quiet: bool,
     background: bool,
@@ -232,7 +257,7 @@ impl Made {
         secrets: Secrets,
         signals: &mut StopSignals,
         printer: &Printer,
-    ) -> Result<(Outcome, bool), crate::evidence::EvidenceError> {
+    ) -> Result<(Outcome, bool), EvidenceError> {
         let mut was_held = false;
         let mut on_held = |outcome: &Outcome, expires: Timestamp| {
             was_held = true;
@@ -242,6 +267,7 @@ impl Made {
             plan: self.plan.clone(),
             on_held: &mut on_held,
             printer,
+            groups: Groups::new(self.ci),
             json: self.json,
             quiet: self.quiet,
         };
@@ -271,13 +297,39 @@ impl Made {
         let kept = Kept::of(plan, run, outcome);
         let result = finish::write(plan, run, outcome, (digest.clone(), &kept), printer);
         match finish::pack(run, &kept, signals).await {
-            Ok(told) => (result, told),
+            Ok(told) => {
+                let told = told + &self.close(outcome, &kept, printer);
+                (result, told)
+            }
             Err(why) => {
                 let told = format!("Bundle:   none: {why}\n          the evidence and the verdict stand\n");
                 let kept = Kept::NoBundle(why);
-                (finish::write(plan, run, outcome, (digest, &kept), printer), told)
+                let result = finish::write(plan, run, outcome, (digest, &kept), printer);
+                (result, told + &self.close(outcome, &kept, printer))
             }
         }
+    }
+
+    /// What the CI job gets. Gives lines for its log; a result for a program keeps standard output to itself.
+    fn close(&self, outcome: &Outcome, kept: &Kept, printer: &Printer) -> String {
+        let closing = Closing {
+            plan: &self.plan,
+            gate_file: &self.gate_file,
+            outcome,
+            run: self.run.path(),
+            bundle: kept.bundle(),
+        };
+        let (lines, problems) = ci::close(self.ci, &closing);
+        for problem in problems {
+            printer.tell(format_args!("warning: {problem}"));
+        }
+        if self.json {
+            for line in lines {
+                printer.tell(line);
+            }
+            return String::new();
+        }
+        lines.into_iter().map(|line| line + "\n").collect()
     }
 
     /// What is told in the end.
@@ -309,53 +361,5 @@ impl Made {
             }
             printer.let_go(outcome.verdict.exit_code());
         }
-    }
-}
-
-/// The image's digest, read beside the run.
-struct ImageDigest {
-    stop: Arc<AtomicBool>,
-    known: Arc<OnceLock<Digest>>,
-    ended: oneshot::Receiver<()>,
-}
-
-impl ImageDigest {
-    fn start(plan: &Plan) -> Self {
-        let stop = Arc::new(AtomicBool::new(false));
-        let path = match &plan.image.source {
-            ImageSource::Iso(path) | ImageSource::Disk { path, .. } => path.clone(),
-            ImageSource::Kernel { kernel, .. } => kernel.clone(),
-        };
-        let known = Arc::new(OnceLock::new());
-        let (stopped, found) = (stop.clone(), known.clone());
-        let (done, ended) = oneshot::channel();
-        let read = move || {
-            let digest = disk::digest(&path, |_| {
-                if stopped.load(Ordering::Relaxed) {
-                    ControlFlow::Break(())
-                } else {
-                    ControlFlow::Continue(())
-                }
-            });
-            if let Ok(digest) = digest {
-                let _ = found.set(digest);
-            }
-            let _ = done.send(());
-        };
-        // Without a thread there is no digest, which the result says.
-        let _ = std::thread::Builder::new().name("digest".to_owned()).spawn(read);
-        Self { stop, known, ended }
-    }
-
-    /// The digest; of a cancelled run, or after one more signal, only if it is there already.
-    async fn finish(mut self, cancelled: bool, signals: &mut StopSignals) -> Option<String> {
-        if !cancelled {
-            tokio::select! {
-                _ = &mut self.ended => {}
-                _ = signals.next() => {}
-            }
-        }
-        self.stop.store(true, Ordering::Relaxed);
-        self.known.get().map(ToString::to_string)
     }
 }

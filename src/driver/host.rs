@@ -9,13 +9,13 @@ use crate::qemu::binary::Qemu;
 use crate::qemu::disk::{self, DiskError};
 use crate::qemu::feature::Accel;
 use crate::qemu::firmware::{self, UefiFiles};
-use crate::units::{ByteSize, MIB};
+use crate::units::ByteSize;
 
+use super::preflight::FREE_BYTES_MIN;
 use super::prepare::{PrepareError, Workshop};
+use super::scratch;
 use super::spec::HostParts;
 
-/// Free space in bytes below which no run is begun: evidence and a first write must fit.
-pub const FREE_BYTES_MIN: u64 = 64 * MIB;
 /// Guest-facing deadlines under TCG, in percent of what the gate file says. Chosen, not measured: TCG is several times slower
 /// than KVM, and a gate file may set its own `timeout-scale`.
 const TCG_SCALE_PERCENT: u32 = 400;
@@ -126,10 +126,13 @@ impl Workshop {
     }
 
     async fn create_disks(&self, qemu: &Qemu) -> Result<(), PrepareError> {
-        // Makes the directory as well.
-        self.run
-            .file("disks/image.qcow2")
-            .map_err(|e| PrepareError::new(Cause::Preflight, e))?;
+        let scratch = self.plan.host.scratch.as_deref();
+        scratch::make_disks(self.run.path(), &self.run.info().id, scratch).map_err(|e| {
+            PrepareError::new(
+                Cause::Preflight,
+                format!("the directory of the disks can't be made: {e}"),
+            )
+        })?;
         let failed = |e: DiskError| PrepareError::new(Cause::Preflight, format!("{e}; {}", e.mend()));
         let place = self.place();
         if let ImageSource::Disk { path, format } = &self.plan.image.source {

@@ -16,6 +16,7 @@ mod keep;
 mod keys;
 mod launch;
 mod perform;
+mod preflight;
 mod prepare;
 mod question;
 mod recorder;
@@ -23,9 +24,11 @@ mod reopen;
 mod replay;
 mod resolve;
 mod run;
+mod scratch;
 mod search;
 mod secrets;
 mod signals;
+mod space;
 mod spec;
 mod take;
 mod trace;
@@ -34,12 +37,16 @@ mod triage;
 mod vm;
 mod watch;
 
-pub use host::{FREE_BYTES_MIN, HostFacts};
+pub use host::HostFacts;
 pub use keep::CHECKPOINT;
+pub use preflight::{
+    Check, DiskNeeds, FREE_BYTES_MIN, Level, check_leavings, check_memory, check_space, nearest_directory, preflight,
+};
 pub use reopen::{HoldEnd, ReopenError, ReopenRequest, Reopened, reopen};
 pub use replay::{ReplayEnd, ReplayError, ReplayOptions, Replayed, replay};
 pub use resolve::{MissingInput, Resolved, resolve};
 pub use run::{Observer, Options, Outcome, run};
+pub use scratch::remove_scratch;
 pub use secrets::{Secrets, read_auth};
 pub use signals::StopSignals;
 pub use spec::{HostParts, RunPlace, Sockets, has_firmware_console, machine_spec, machines};

@@ -11,8 +11,8 @@ use crate::machine::record::EvidenceRef;
 use crate::machine::{Cause, Class, Event, Machine};
 use crate::plan::{
     Accelerator, Arch, Attachment, ConsolePlan, DiskCache, DiskFormat, DiskPlan, Evidence, FailurePolicy, Firmware,
-    ImagePlan, ImageSource, MachinePlan, MarkerPlan, Network, Pattern, Plan, Prompt, Secret, SecretSource, SshPlan,
-    StageKind, StagePlan, VmUse,
+    HostPlan, ImagePlan, ImageSource, MachinePlan, MarkerPlan, Network, Pattern, Plan, Prompt, Secret, SecretSource,
+    SshPlan, StageKind, StagePlan, VmUse,
 };
 use crate::units::{ByteSize, GIB};
 
@@ -101,6 +101,13 @@ fn fixed_events() -> Vec<Event> {
         Event::HoldExtended {
             limit: Duration::from_secs(60),
         },
+        Event::HostSpaceLow {
+            place: "runs".to_owned(),
+            free_bytes: 1,
+            reserve_bytes: 2,
+            bytes_per_second: 3,
+        },
+        Event::HostMemoryShort { percent: 50 },
         Event::HostStalled {
             gap: Duration::from_secs(5),
         },
@@ -259,6 +266,7 @@ pub fn representative_plan(encrypted: bool) -> Plan {
             extra_args: Vec::new(),
             network: Network::Isolated,
         },
+        host: HostPlan::default(),
         disks: vec![DiskPlan {
             name: "target".to_owned(),
             size_bytes: ByteSize(GIB),

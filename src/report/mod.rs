@@ -1,13 +1,23 @@
-//! What a run leaves for people and for programs: the result, JUnit, and the lines of a terminal.
+//! What a run leaves for people and for programs: the result, JUnit, the lines of a terminal, and what a
+//! CI job shows of it.
 
+mod blame;
+mod ci;
+mod closing;
+mod github;
 mod human;
 mod junit;
 mod replay;
 mod result;
+mod summary;
 mod table;
 
+pub use ci::{Ci, Groups};
+pub use closing::{Closing, annotations, step_outputs};
+pub use github::{ANNOTATIONS_MAX, Annotation, Loudness, outputs};
 pub use human::{Hold, hold_block, record_line, verdict_block};
 pub use junit::junit;
 pub use replay::ReplayReport;
 pub use result::{ResultInputs, result_json};
+pub use summary::{SUMMARY_BYTES_MAX, summary};
 pub use table::trace_table;
