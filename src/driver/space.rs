@@ -66,7 +66,9 @@ fn gauges(places: &[PathBuf], reserve: Option<ByteSize>) -> Vec<(PathBuf, Gauge)
         let device = std::fs::metadata(place).map(|directory| directory.dev());
         if let (Ok(true), Ok(free)) = (device.map(|device| devices.insert(device)), free_bytes(place)) {
             let usual = RESERVE_BYTES_MAX.min(free / RESERVE_SHARE);
-            gauges.push((place.clone(), Gauge::new(reserve.map_or(usual, |reserve| reserve.0))));
+            // Where a link of the run leads, since that is where room is to be made.
+            let place = place.canonicalize().unwrap_or_else(|_| place.clone());
+            gauges.push((place, Gauge::new(reserve.map_or(usual, |reserve| reserve.0))));
         }
     }
     gauges
