@@ -7,7 +7,7 @@ use crate::plans;
 use crate::scenario::Scenario;
 use crate::words::{
     by_rule, command_killed, ended, exited, fail_line, identity, io_error, killed, marker, out_of_memory, output_rule,
-    pass_line, probed, qmp_lost, question, rule, seen, shut_down, stable, status, unreachable,
+    pass_line, probed, qmp_lost, question, rule, seen, shut_down, space_low, stable, status, unreachable,
 };
 
 /// A state, a plan that has it, and the events that lead there.
@@ -56,6 +56,11 @@ fn endings() -> Vec<(&'static str, Vec<Event>, &'static str)> {
             "failed guest-powered-off",
         ),
         ("host disk full", vec![io_error(true)], "infrastructure host-disk-full"),
+        (
+            "host disk nearly full",
+            vec![space_low()],
+            "infrastructure host-disk-nearly-full",
+        ),
         (
             "host disk broken",
             vec![io_error(false)],

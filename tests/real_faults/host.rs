@@ -122,7 +122,7 @@ fn host_disk_nearly_full() {
     expect.check(&run, None);
     let detail = run.result["verdict"]["detail"].as_str().unwrap();
     assert!(
-        detail.contains("must stay free") && detail.contains("/s were written last"),
+        detail.contains(&place) && detail.contains("must stay free") && detail.contains("/s were written last"),
         "{detail}"
     );
     // Paused before QEMU met the end of the disk, and all that was written went to the scratch directory.
