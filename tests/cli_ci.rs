@@ -113,8 +113,15 @@ fn mistakes_of_a_gate_file_are_marked_at_their_lines() {
     command
         .env("GITHUB_ACTIONS", "true")
         .env("GITHUB_WORKSPACE", gate.path().parent().unwrap());
-    let seen = see(&mut command);
+    let [summary, output] = ["summary", "output"].map(|name| gate.path().join(name));
+    let seen = see(command
+        .env("GITHUB_STEP_SUMMARY", &summary)
+        .env("GITHUB_OUTPUT", &output));
     assert_eq!(seen.code, Some(2));
+    let [summary, output] = [summary, output].map(|path| std::fs::read_to_string(path).unwrap());
+    assert!(summary.starts_with("## ❌ bootgate started nothing\n"), "{summary}");
+    assert!(summary.contains("gate.toml:4:1"), "{summary}");
+    assert!(output.contains("\nusage\n") && output.contains("\n2\n"), "{output}");
     let marks = github(&seen.stderr);
     let folder = gate.path().file_name().unwrap().to_str().unwrap();
     let file = format!("{folder}/gate.toml");

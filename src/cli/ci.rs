@@ -7,9 +7,14 @@ use std::path::{Path, PathBuf};
 use clap::ValueEnum;
 use uuid::Uuid;
 
-use crate::driver::Check;
-use crate::plan::{GateFileErrors, Place};
-use crate::report::{ANNOTATIONS_MAX, Annotation, Ci, Closing, Loudness, annotations, outputs, step_outputs, summary};
+use crate::plan::Place;
+use crate::report::{
+    ANNOTATIONS_MAX, Annotation, Ci, Closing, annotations, outputs, refused_outputs, refused_summary, step_outputs,
+    summary,
+};
+
+use super::gate::GateError;
+use super::say;
 
 /// Whose log standard output is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
@@ -66,38 +71,73 @@ fn append(variable: &str, text: &str) -> io::Result<()> {
     file.write_all(text.as_bytes())
 }
 
-/// Annotations of a gate file's mistakes.
-pub(super) fn mistakes(ci: Ci, file: &Path, errors: &GateFileErrors) -> Vec<String> {
-    let mark = |(place, message): (Place, String)| Annotation {
-        loudness: Loudness::Error,
-        place: Some((from_top(file), place)),
-        title: "the gate file is wrong".to_owned(),
-        message: vec![message],
-    };
-    let found = errors.diagnostics().iter().map(|mistake| {
-        let place = Place {
-            line: mistake.line,
-            column: mistake.column,
-        };
-        (place, format!("{}: {}", mistake.message, mistake.label))
-    });
-    commands(ci, found.map(mark))
+/// Tells a job that nothing was started, and why: the marks go to its log, the outputs and the summary to their files.
+pub(super) fn nothing_started(ci: Ci, exit_code: u8, marks: &[Annotation]) {
+    if ci != Ci::Github {
+        return;
+    }
+    for mark in marks.iter().take(ANNOTATIONS_MAX) {
+        say::tell(mark.to_command());
+    }
+    let nonce = Uuid::new_v4().simple().to_string();
+    let values = outputs(&refused_outputs(exit_code), &nonce);
+    for (name, text) in [
+        ("GITHUB_STEP_SUMMARY", refused_summary(marks)),
+        ("GITHUB_OUTPUT", values),
+    ] {
+        if let Err(error) = append(name, &text) {
+            say::tell(format_args!(
+                "warning: the file that {name} names can't be written: {error}"
+            ));
+        }
+    }
 }
 
-/// Annotations of what refuses a run.
-pub(super) fn refusals(ci: Ci, checks: &[Check]) -> Vec<String> {
-    let mark = |check: &Check| Annotation {
-        loudness: Loudness::Error,
-        place: None,
-        title: "nothing was started".to_owned(),
-        message: std::iter::once(check.found.clone()).chain(check.mend.clone()).collect(),
+/// What is wrong with a gate file, or with what it brings along.
+pub(super) fn of_gate(file: &Path, error: &GateError) -> Vec<Annotation> {
+    let mark = |place: Option<(String, Place)>, message: Vec<String>| Annotation {
+        place,
+        message,
+        ..Annotation::error("the gate file is wrong")
     };
-    commands(ci, checks.iter().map(mark))
+    match error {
+        GateError::Wrong { errors, .. } => {
+            let found = errors.diagnostics().iter().map(|mistake| {
+                let place = Place {
+                    line: mistake.line,
+                    column: mistake.column,
+                };
+                let label = mistake.label.clone();
+                mark(Some((from_top(file), place)), vec![mistake.message.clone(), label])
+            });
+            found.collect()
+        }
+        GateError::Unreadable { problem, mend, .. } => vec![mark(None, vec![problem.clone(), (*mend).to_owned()])],
+        GateError::Lint(problems) => {
+            let found = problems.iter().map(|problem| {
+                let place = Place {
+                    line: problem.line,
+                    column: 1,
+                };
+                let message = format!("the rule `{}` {}", problem.rule, problem.problem);
+                mark(
+                    Some((from_top(&problem.file), place)),
+                    vec![message, problem.help.clone()],
+                )
+            });
+            found.collect()
+        }
+        GateError::Together(error) => vec![mark(None, vec![error.to_string()])],
+    }
 }
 
-fn commands(ci: Ci, marks: impl Iterator<Item = Annotation>) -> Vec<String> {
-    let marks = marks.take(if ci == Ci::Github { ANNOTATIONS_MAX } else { 0 });
-    marks.map(|mark| mark.to_command()).collect()
+/// What refuses a run.
+pub(super) fn of_refusal<'a>(problems: impl IntoIterator<Item = (&'a str, &'a str)>) -> Vec<Annotation> {
+    let mark = |(problem, mend): (&str, &str)| Annotation {
+        message: vec![problem.to_owned(), mend.to_owned()],
+        ..Annotation::error("nothing was started")
+    };
+    problems.into_iter().map(mark).collect()
 }
 
 /// A file as the runner names it: from the top of the checked-out repository, if it lies there.

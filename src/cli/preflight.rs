@@ -7,12 +7,13 @@ use serde_json::json;
 
 use crate::driver::{Check, Level, preflight};
 use crate::plan::Plan;
+use crate::report::Ci;
 
 use super::host::Lack;
-use super::say;
+use super::{ci, say};
 
 /// Looks, and tells what is wrong. Gives the exit code of a run that must not begin: 2 if what was asked for is wrong, else 4.
-pub(super) fn refuse(plan: &Plan, runs: &Path, as_json: bool) -> Option<(ExitCode, Vec<Check>)> {
+pub(super) fn refuse(plan: &Plan, runs: &Path, as_json: bool, ci: Ci) -> Option<ExitCode> {
     let checks = preflight(plan, runs);
     let (refusing, others): (Vec<_>, Vec<_>) = checks.into_iter().partition(Check::refuses);
     if refusing.is_empty() {
@@ -36,7 +37,11 @@ pub(super) fn refuse(plan: &Plan, runs: &Path, as_json: bool) -> Option<(ExitCod
     }
     // What was asked for is to be mended first: another host would not help.
     let code = refusing.iter().map(Check::exit_code).min().unwrap_or_default();
-    Some((ExitCode::from(code), refusing))
+    let told = refusing
+        .iter()
+        .map(|check| (&*check.found, check.mend.as_deref().unwrap_or_default()));
+    ci::nothing_started(ci, code, &ci::of_refusal(told));
+    Some(ExitCode::from(code))
 }
 
 /// What refuses a run, or may end it, for a person who only checks.

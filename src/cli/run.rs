@@ -21,7 +21,6 @@ use crate::text::printable_json;
 use super::ci::CiArg;
 use super::failure::{Decided, FailureArgs, HOLD_IN_CI, Surroundings};
 use super::finish::Kept;
-use super::gate::GateError;
 use super::image_digest::ImageDigest;
 use super::print::{Printer, Watcher};
 use super::{args, background, ci, finish, gate, preflight, reap, rules, say};
@@ -77,9 +76,8 @@ impl Run {
             Ok(read) => read,
             Err(error) => {
                 gate::tell(&error, self.how.json);
-                if let GateError::Wrong { errors, .. } = &error {
-                    say::tell_all(ci::mistakes(self.how.ci.look(), &self.gate, errors));
-                }
+                let marks = ci::of_gate(&self.gate, &error);
+                ci::nothing_started(self.how.ci.look(), Verdict::EXIT_USAGE, &marks);
                 return ExitCode::from(Verdict::EXIT_USAGE);
             }
         };
@@ -114,6 +112,8 @@ pub(super) fn run_plan(mut plan: Plan, text: &str, runs: &Path, how: &How) -> Ex
         Ok(resolved) => resolved,
         Err(missing) => {
             gate::tell_missing(&plan, &missing, json);
+            let marks = ci::of_refusal(missing.iter().map(|input| (&*input.problem, &*input.mend)));
+            ci::nothing_started(how.ci.look(), Verdict::EXIT_USAGE, &marks);
             return ExitCode::from(Verdict::EXIT_USAGE);
         }
     };
@@ -124,11 +124,11 @@ pub(super) fn run_plan(mut plan: Plan, text: &str, runs: &Path, how: &How) -> Ex
         }
         Err(error) => {
             gate::tell(&error, json);
+            ci::nothing_started(how.ci.look(), Verdict::EXIT_USAGE, &ci::of_gate(&plan.file, &error));
             return ExitCode::from(Verdict::EXIT_USAGE);
         }
     };
-    if let Some((code, refusing)) = preflight::refuse(&plan, runs, json) {
-        say::tell_all(ci::refusals(how.ci.look(), &refusing));
+    if let Some(code) = preflight::refuse(&plan, runs, json, how.ci.look()) {
         return code;
     }
     if let Some(code) = to_background(&decided, &how.failure) {

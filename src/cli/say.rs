@@ -27,11 +27,6 @@ pub(super) fn tell(line: impl Display) {
     let _ = writeln!(io::stderr().lock(), "{line}");
 }
 
-/// Prints lines as [`tell`] does.
-pub(super) fn tell_all(lines: impl IntoIterator<Item = String>) {
-    lines.into_iter().for_each(tell);
-}
-
 /// True if standard error shows colours: it is a terminal that can, and nobody has set `NO_COLOR` (no-color.org).
 pub(super) fn is_coloured() -> bool {
     let is_set = |name| std::env::var_os(name).is_some_and(|value| !value.is_empty());

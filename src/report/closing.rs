@@ -88,3 +88,13 @@ pub fn step_outputs(closing: &Closing<'_>) -> Vec<(&'static str, String)> {
         ("bundle", bundle.unwrap_or_default()),
     ]
 }
+
+/// The outputs of a step that started nothing. Its class is that of the exit code.
+pub fn refused_outputs(exit_code: u8) -> Vec<(&'static str, String)> {
+    let class = if exit_code == Verdict::EXIT_USAGE {
+        "usage"
+    } else {
+        Class::Infrastructure.as_str()
+    };
+    vec![("verdict", class.to_owned()), ("exit-code", exit_code.to_string())]
+}

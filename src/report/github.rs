@@ -40,6 +40,16 @@ pub struct Annotation {
 }
 
 impl Annotation {
+    /// A red one that is nowhere in a file and says nothing yet.
+    pub fn error(title: &str) -> Self {
+        Self {
+            loudness: Loudness::Error,
+            place: None,
+            title: title.to_owned(),
+            message: Vec::new(),
+        }
+    }
+
     /// The command that makes it, as a line.
     pub fn to_command(&self) -> String {
         let name = match self.loudness {

@@ -13,11 +13,11 @@ mod summary;
 mod table;
 
 pub use ci::{Ci, Groups};
-pub use closing::{Closing, annotations, step_outputs};
+pub use closing::{Closing, annotations, refused_outputs, step_outputs};
 pub use github::{ANNOTATIONS_MAX, Annotation, Loudness, outputs};
 pub use human::{Hold, hold_block, record_line, verdict_block};
 pub use junit::junit;
 pub use replay::ReplayReport;
 pub use result::{ResultInputs, result_json};
-pub use summary::{SUMMARY_BYTES_MAX, summary};
+pub use summary::{SUMMARY_BYTES_MAX, refused_summary, summary};
 pub use table::trace_table;

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use super::closing::Closing;
+use super::github::Annotation;
 use crate::machine::{Class, EvidenceRef, StageReport, Verdict};
 use crate::plan::{Evidence, StagePlan};
 use crate::text::{markdown_code, markdown_fence, markdown_text, terminal_line};
@@ -45,6 +46,20 @@ pub fn summary(closing: &Closing<'_>) -> String {
         page.add("\n</details>\n");
     }
     evidence_and_next(&mut page, closing);
+    page.finish()
+}
+
+/// The page of a step that started nothing.
+pub fn refused_summary(marks: &[Annotation]) -> String {
+    let mut page = Page::default();
+    page.add("## ❌ bootgate started nothing\n\n");
+    for mark in marks {
+        let place = mark.place.as_ref();
+        let place =
+            place.map(|(file, place)| format!("{}: ", code(&format!("{file}:{}:{}", place.line, place.column))));
+        let told: Vec<_> = mark.message.iter().map(|line| text(line)).collect();
+        page.add(&format!("- {}{}\n", place.unwrap_or_default(), told.join("; ")));
+    }
     page.finish()
 }
 
