@@ -185,6 +185,32 @@ fn what_ends_a_guest_from_outside_is_no_fault_of_the_image() {
 }
 
 #[test]
+fn a_full_disk_is_not_waited_for_until_the_journal_is_there() {
+    let mut plan = plans::gate();
+    plan.stages.truncate(2);
+    let world = Scenario::new("low on space", plan, vec![(1_000, stable()), (20_000, space_low())])
+        .comes_to("infrastructure host-disk-nearly-full export Installing")
+        .check();
+    let detail = &world.verdict().detail;
+    assert!(
+        detail.contains("250 MiB left in /srv/runs, of which 256 MiB must stay free"),
+        "{detail}"
+    );
+    // A guest that goes on would write on.
+    let trace = world.trace();
+    assert!(trace.contains("20005 Stopping → Capturing: guest-stopped"), "{trace}");
+}
+
+#[test]
+fn a_host_short_of_memory_is_a_remark() {
+    let short = (2_000, Event::HostMemoryShort { percent: 42 });
+    let world = Scenario::new("short of memory", plans::marker_only(), vec![short, (9_000, marker())])
+        .comes_to("passed every-claim-proved boot-live Releasing")
+        .check();
+    assert!(world.machine.reports()[0].remarks[0].contains("42 %"));
+}
+
+#[test]
 fn preparation_says_its_own_cause() {
     let causes = [
         Cause::Preflight,

@@ -6,7 +6,7 @@ use bootgate::driver::Outcome;
 use bootgate::machine::{Class, EvidenceRef, Record, StageOutcome};
 use bootgate::report::{
     ANNOTATIONS_MAX, Annotation, Ci, Closing, Groups, SUMMARY_BYTES_MAX, annotations, outputs, record_line,
-    step_outputs, summary, verdict_block,
+    refused_summary, step_outputs, summary, verdict_block,
 };
 use bootgate::text::Untrusted;
 use proptest::prelude::*;
@@ -319,6 +319,12 @@ proptest! {
         for class in [Class::KnownFailure, Class::Failed] {
             assert_sane(&summary_of(&saying(class, &text)));
         }
+        let mark = Annotation {
+            place: Some((text.clone(), bootgate::plan::Place { line: 1, column: 1 })),
+            message: vec![text.clone(), text.clone()],
+            ..Annotation::error(&text)
+        };
+        assert_sane(&refused_summary(&[mark]));
     }
 
     #[test]
