@@ -89,7 +89,7 @@ async fn measure(qemu: Qemu) {
     let saved = save(request, progress.clone(), Cancel::default())
         .await
         .expect("it is saved");
-    let memory = &saved.record.memory;
+    let memory = saved.record.memory.as_ref().unwrap();
     let (stream, stored) = (mb(memory.stream_bytes), mb(memory.file.size_bytes));
     let rate = stream / saved.memory_took.as_secs_f64();
     let more = format!("{stored:.0} MB on disk, {stream:.0} MB from QEMU, {rate:.0} MB/s");
@@ -143,7 +143,7 @@ async fn reopen(qemu: &Qemu, unpacked: &Unpacked, folder: &Path) -> Guest {
         .find_images(unpacked.images(), progress.clone(), &cancel)
         .await;
     let files = checkpoint
-        .lay_out(&qemu.binary, &work, &images.expect("the image is there"))
+        .lay_out(&qemu.binary, &work, Some(&images.expect("the image is there")))
         .await;
     let files = files.expect("its files are laid out");
     let guest = Guest::start(qemu, &work, |qmp, serial| {

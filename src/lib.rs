@@ -6,6 +6,7 @@ pub mod bundle;
 pub mod checkpoint;
 pub mod cli;
 pub mod control;
+pub mod decide;
 pub mod diskfs;
 pub mod driver;
 pub mod evidence;

@@ -4,9 +4,9 @@ mod cli_support;
 
 use cli_support::{bootgate, run, see};
 
-const COMMANDS: [&str; 13] = [
-    "run", "check", "doctor", "trace", "inspect", "bundle", "reopen", "ps", "replay", "triage", "diagram", "reap",
-    "demo",
+const COMMANDS: [&str; 14] = [
+    "run", "check", "decide", "doctor", "trace", "inspect", "bundle", "reopen", "ps", "replay", "triage", "diagram",
+    "reap", "demo",
 ];
 
 #[test]

@@ -167,14 +167,14 @@ fn a_stage_may_log_in_as_somebody_else() {
     let plan = good("every-key.toml");
     let login = |stage| plan.login(stage).expect("the gate has a login");
     assert_eq!((login(0).user.as_str(), login(0).password), ("core", None));
-    assert_eq!(login(1).user, "installer");
-    assert_eq!(login(2).user, "core");
+    assert_eq!(login(2).user, "installer");
+    assert_eq!(login(3).user, "core");
     assert!(
-        matches!(login(2).password, Some(SecretSource::Inline(password)) if password.expose() == "inline-password")
+        matches!(login(3).password, Some(SecretSource::Inline(password)) if password.expose() == "inline-password")
     );
     // Its own password replaces the gate's key: offering that key would prove nothing about the installed system.
-    assert_eq!(login(2).key, None);
-    assert_eq!(plan.stages[1].vm, VmUse::Fresh);
+    assert_eq!(login(3).key, None);
+    assert_eq!(plan.stages[2].vm, VmUse::Fresh);
 }
 
 #[test]

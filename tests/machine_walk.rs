@@ -6,8 +6,8 @@ use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use bootgate::machine::{
-    Class, DeadlineKind, Effect, EndMode, Event, Exploration, Machine, ProcessEnd, Record, State, StopSignal,
-    deadlines_csv, mermaid, representative_events, transitions_csv, walk,
+    Class, DeadlineKind, Effect, EndMode, Event, Exploration, Machine, Part, ProcessEnd, Record, StageOutcome, State,
+    StopSignal, deadlines_csv, mermaid, representative_events, transitions_csv, walk,
 };
 
 fn walked() -> &'static (Exploration, Instant) {
@@ -159,9 +159,24 @@ fn a_passed_verdict_has_every_claim_proved() {
         let Some(verdict) = machine.verdict().filter(|v| v.class == Class::Passed) else {
             continue;
         };
-        assert_eq!(verdict.cause, "every-claim-proved");
-        for report in machine.reports() {
+        let ended: Vec<_> = match machine.part().only_stage() {
+            Some(stage) => vec![&machine.reports()[stage]],
+            None => machine.reports().iter().collect(),
+        };
+        let all_tested = ended.iter().all(|report| report.not_tested.is_none());
+        let cause = match (all_tested, machine.part()) {
+            (false, _) => "not-everything-tested",
+            (true, Part::Whole) => "every-claim-proved",
+            (true, Part::Stage(_)) => "stage-proved",
+        };
+        assert_eq!(verdict.cause, cause);
+        for report in ended {
             assert!(report.ended.is_some(), "{report:?}");
+            assert_eq!(
+                report.not_tested.is_some(),
+                report.outcome == StageOutcome::NotTested,
+                "{report:?}"
+            );
         }
     }
 }

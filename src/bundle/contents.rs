@@ -6,7 +6,7 @@ use std::io;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
-use crate::checkpoint::{Checkpoint, MACHINE_FILE, StoredFile, safe_relative};
+use crate::checkpoint::{Checkpoint, MACHINE_FILE, ORIGIN, StoredFile, safe_relative};
 
 use super::error::PackError;
 use super::manifest::{Dropped, FILES_MAX, FORMAT, Image, MANIFEST, Manifest, Packed, Role};
@@ -70,7 +70,9 @@ impl Contents {
             known = contents.add_checkpoint(checkpoint, name, options.full, step)?;
         }
         for path in files_below(run_dir)? {
-            let in_checkpoint = checkpoint.is_some_and(|name| path.starts_with(&format!("{name}/")));
+            let in_checkpoint = checkpoint.is_some_and(|name| path.starts_with(&format!("{name}/")))
+                // What the run went on with is another run's; what is still needed of it is known by now.
+                || path.starts_with(&format!("{ORIGIN}/"));
             let is_disk = path.starts_with(&format!("{DISKS}/"));
             if known.contains(&path) || in_checkpoint || (is_disk && disks_of.is_some()) {
                 continue;
@@ -92,7 +94,8 @@ impl Contents {
         let root = checkpoint.root();
         let record = checkpoint.record();
         self.add(root, &format!("{name}/{MACHINE_FILE}"), Role::Memory, step)?;
-        let memory = std::iter::once(&record.memory.file).chain(record.firmware_files());
+        let memory = record.memory.iter().map(|memory| &memory.file);
+        let memory = memory.chain(record.firmware_files());
         let disks = record.layers().map(|layer| &layer.file);
         let files = memory.map(|file| (Role::Memory, file));
         for (role, file) in files.chain(disks.map(|file| (Role::Disk, file))) {

@@ -9,6 +9,7 @@ mod contents;
 mod error;
 mod manifest;
 mod pack;
+mod peek;
 mod sparse;
 mod unpack;
 
@@ -16,4 +17,5 @@ pub use contents::Options;
 pub use error::{PackError, UnpackError};
 pub use manifest::{Dropped, FORMAT, Image, MANIFEST, Manifest, Packed, Role};
 pub use pack::{Bundle, pack, partial_name};
+pub use peek::peek;
 pub use unpack::{Limits, Unpacked, unpack};

@@ -294,7 +294,7 @@ impl Unpacker<'_> {
     }
 }
 
-fn read_manifest(text: &[u8]) -> Result<Manifest, UnpackError> {
+pub(super) fn read_manifest(text: &[u8]) -> Result<Manifest, UnpackError> {
     let refused = |problem: String| UnpackError::Manifest {
         problem: terminal_line(problem, NAME_CHARS_MAX),
     };

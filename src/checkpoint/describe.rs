@@ -58,7 +58,7 @@ fn below(run_dir: &Path, path: &Path) -> Result<String, SaveError> {
 /// Describes the machine, and copies its firmware. What only the caller knows is left empty.
 pub(super) fn record(
     survey: &Survey,
-    memory: MemoryRecord,
+    memory: Option<MemoryRecord>,
     progress: &watch::Sender<Progress>,
     cancel: &Cancel,
 ) -> Result<Record, SaveError> {

@@ -37,9 +37,10 @@ impl Checkpoint {
         cancel: &Cancel,
     ) -> Result<RunState, RestoreError> {
         let (cancel, _stop_when_dropped) = cancel.part();
-        let memory = self.record().memory.clone();
+        let memory = self.record().memory.clone().ok_or(RestoreError::PoweredDown)?;
         let root = self.root().to_owned();
-        self.check_memory(progress.clone(), cancel.clone()).await?;
+        self.check_memory(memory.file.clone(), progress.clone(), cancel.clone())
+            .await?;
         let place = PrivatePlace::near(directory).map_err(RestoreError::host("make a socket in", directory))?;
         let path = place.socket();
         let mut events = qmp.subscribe();
@@ -78,8 +79,13 @@ impl Checkpoint {
         }
     }
 
-    async fn check_memory(&self, progress: watch::Sender<Progress>, cancel: Cancel) -> Result<(), RestoreError> {
-        let (root, file): (_, StoredFile) = (self.root().to_owned(), self.record().memory.file.clone());
+    async fn check_memory(
+        &self,
+        file: StoredFile,
+        progress: watch::Sender<Progress>,
+        cancel: Cancel,
+    ) -> Result<(), RestoreError> {
+        let root = self.root().to_owned();
         blocking(move || super::open::verify_all(&root, &[file], &progress, &cancel)).await
     }
 }

@@ -41,15 +41,18 @@ pub struct HostSide {
 /// The files of a restored machine. What it writes goes to files of its own, so a checkpoint can be restored again.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LaidOut {
-    firmware: FirmwareSpec,
-    boot: BootSpec,
-    disks: Vec<DiskSpec>,
+    /// Its firmware.
+    pub firmware: FirmwareSpec,
+    /// What it boots.
+    pub boot: BootSpec,
+    /// Its disks.
+    pub disks: Vec<DiskSpec>,
 }
 
 impl Checkpoint {
     /// Lays the files out: in `work`, which must be there, overlays over the disks and copies of the firmware. `qemu` is
-    /// the binary whose `qemu-img` makes the overlays.
-    pub async fn lay_out(&self, qemu: &Path, work: &Path, images: &Images) -> Result<LaidOut, RestoreError> {
+    /// the binary whose `qemu-img` makes the overlays. Without images, the machine boots its target disk.
+    pub async fn lay_out(&self, qemu: &Path, work: &Path, images: Option<&Images>) -> Result<LaidOut, RestoreError> {
         let layout = Layout {
             checkpoint: self,
             qemu,
@@ -72,7 +75,10 @@ impl Checkpoint {
         }
         Ok(LaidOut {
             firmware: layout.firmware()?,
-            boot: layout.boot(images).await?,
+            boot: match images {
+                Some(images) => layout.boot(images).await?,
+                None => BootSpec::TargetDisk,
+            },
             disks,
         })
     }

@@ -5,9 +5,11 @@
 //! [`Checkpoint::feed`] gives its memory to a QEMU that waits for it. `machine.json` is written last: a checkpoint that has
 //! it is whole.
 
+mod adopt;
 mod bounded;
 mod cancel;
 mod describe;
+mod disks;
 mod error;
 mod freeze;
 mod incoming;
@@ -25,9 +27,11 @@ mod save;
 mod socket;
 mod stored;
 
+pub use adopt::ORIGIN;
 pub use bounded::Room;
 pub(crate) use bounded::{BoundedFile, encoder};
 pub use cancel::Cancel;
+pub use disks::{DisksRequest, save_disks};
 pub use error::SaveError;
 pub use freeze::{FreezeError, freeze};
 pub(crate) use incoming::WINDOW_LOG_MAX;

@@ -34,8 +34,15 @@ pub struct Checkpoint {
 }
 
 /// Where the files are that a checkpoint needs and does not hold, in the order of [`Record::base_images`].
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Images(pub(super) Vec<PathBuf>);
+
+impl Images {
+    /// Where they are.
+    pub fn paths(&self) -> &[PathBuf] {
+        &self.0
+    }
+}
 
 impl Checkpoint {
     /// Opens the checkpoint in `directory`, which lies in the run directory or where a bundle was unpacked. Nothing of it

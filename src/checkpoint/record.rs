@@ -61,8 +61,9 @@ pub struct Record {
     pub ssh: Option<SshAccess>,
     /// The command line, for people.
     pub argv: Vec<String>,
-    /// The memory and the devices.
-    pub memory: MemoryRecord,
+    /// The memory and the devices. A machine that was powered down has none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub memory: Option<MemoryRecord>,
 }
 
 /// A QEMU.
@@ -217,7 +218,7 @@ pub struct MemoryRecord {
 impl Record {
     /// The files of the checkpoint below the run directory: the memory, the firmware, the layers.
     pub fn files(&self) -> Vec<&StoredFile> {
-        let mut files = vec![&self.memory.file];
+        let mut files: Vec<_> = self.memory.iter().map(|memory| &memory.file).collect();
         files.extend(self.firmware_files());
         files.extend(self.layers().map(|layer| &layer.file));
         files

@@ -137,6 +137,12 @@ pub enum RestoreError {
         /// The reason.
         source: io::Error,
     },
+    /// There is no memory.
+    #[error(
+        "the machine was powered down before it was saved, so it has disks and no memory: `bootgate run --stage` goes on \
+         with it"
+    )]
+    PoweredDown,
     /// QEMU refused a command, or is gone.
     #[error(transparent)]
     Qmp(#[from] QmpError),

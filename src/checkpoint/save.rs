@@ -20,9 +20,9 @@ use super::error::SaveError;
 use super::freeze::freeze;
 use super::job::COMMAND_WITHIN;
 use super::memory::MEMORY_FILE;
-use super::outgoing::{self, Memory};
+use super::outgoing;
 use super::progress::{Phase, Progress};
-use super::record::{MACHINE_FILE, Record, SshAccess};
+use super::record::{MACHINE_FILE, MemoryRecord, Record, SshAccess};
 use super::stored::safe_relative;
 
 /// What part of the guest's memory must be free on the disk to begin with: a guest of 2 GiB that has booted takes 5 % of
@@ -92,7 +92,8 @@ pub async fn save(request: SaveRequest, progress: watch::Sender<Progress>, cance
         machine: request.machine.clone(),
         known: request.known.clone(),
     };
-    let record = survey_files(survey, memory, progress.clone(), cancel.clone()).await?;
+    let memory = memory.record(format!("{}/{MEMORY_FILE}", request.name));
+    let record = survey_files(survey, Some(memory), progress.clone(), cancel.clone()).await?;
     let record = Record {
         run_state,
         ssh: request.ssh,
@@ -156,6 +157,11 @@ fn prepare(request: &SaveRequest, directory: &Path) -> Result<(), SaveError> {
             wanted_bytes,
         });
     }
+    make(directory)
+}
+
+/// Makes the directory of a checkpoint.
+pub(super) fn make(directory: &Path) -> Result<(), SaveError> {
     match DirBuilder::new().mode(0o700).create(directory) {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Err(SaveError::Exists {
             path: directory.to_owned(),
@@ -164,21 +170,18 @@ fn prepare(request: &SaveRequest, directory: &Path) -> Result<(), SaveError> {
     }
 }
 
-async fn survey_files(
+pub(super) async fn survey_files(
     survey: Survey,
-    memory: Memory,
+    memory: Option<MemoryRecord>,
     progress: watch::Sender<Progress>,
     cancel: Cancel,
 ) -> Result<Record, SaveError> {
-    let work = move || {
-        let file = format!("{}/{MEMORY_FILE}", survey.name);
-        describe::record(&survey, memory.record(file), &progress, &cancel)
-    };
+    let work = move || describe::record(&survey, memory, &progress, &cancel);
     let done = tokio::task::spawn_blocking(work).await;
     done.unwrap_or(Err(SaveError::Cancelled))
 }
 
-fn write(path: &Path, record: &Record) -> Result<(), SaveError> {
+pub(super) fn write(path: &Path, record: &Record) -> Result<(), SaveError> {
     let json = serde_json::to_vec_pretty(record).map_err(io::Error::other);
     json.and_then(|bytes| write_atomically(path, &bytes))
         .map_err(SaveError::host("write", path))

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use super::{bundle, check, demo, diagram, doctor, inspect, ps, reap, reopen, replay, run, say, trace, triage};
+use super::{bundle, check, decide, demo, diagram, doctor, inspect, ps, reap, reopen, replay, run, say, trace, triage};
 
 /// What stands below the list of commands.
 const EXAMPLES: &str = "\
@@ -35,6 +35,7 @@ struct Arguments {
 enum Command {
     Run(run::Run),
     Check(check::Check),
+    Decide(decide::Decide),
     Doctor(doctor::Doctor),
     Trace(trace::Trace),
     Inspect(inspect::Inspect),
@@ -66,6 +67,7 @@ pub fn main() -> ExitCode {
     match Arguments::parse().command {
         Command::Run(run) => run.execute(),
         Command::Check(check) => check.execute(),
+        Command::Decide(decide) => decide.execute(),
         Command::Doctor(doctor) => doctor.execute(),
         Command::Trace(trace) => trace.execute(),
         Command::Inspect(inspect) => inspect.execute(),

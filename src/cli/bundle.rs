@@ -89,9 +89,9 @@ pub(super) fn beside(run: &Path) -> PathBuf {
     PathBuf::from(name)
 }
 
-/// Packs the bundle of a run that has just failed. A signal ends it; then the file is named as not whole.
-pub(super) async fn of_failed(run: &Path, signals: &mut StopSignals) -> Result<Bundle, PackError> {
-    pack(run, &beside(run), false, BUDGET_BYTES, signals).await
+/// Packs the bundle of a run that has just ended. A signal ends it; then the file is named as not whole.
+pub(super) async fn of_run(run: &Path, to: &Path, signals: &mut StopSignals) -> Result<Bundle, PackError> {
+    pack(run, to, false, BUDGET_BYTES, signals).await
 }
 
 async fn pack(
@@ -153,7 +153,8 @@ pub(super) fn bundle_block(bundle: &Bundle, run: &RunRecord) -> String {
     for dropped in &bundle.manifest.dropped {
         let _ = writeln!(text, "          without {}: {}", dropped.role.as_str(), dropped.reason);
     }
-    let saved = Checkpoint::open(&run.path.join(CHECKPOINT)).is_ok();
+    let opened = Checkpoint::open(&run.path.join(CHECKPOINT));
+    let saved = opened.is_ok_and(|checkpoint| checkpoint.record().memory.is_some());
     if saved {
         let images = bundle.manifest.images.iter().filter(|image| image.path.is_none());
         let _ = write!(text, "Reopen:   bootgate reopen {path}");

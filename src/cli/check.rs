@@ -79,7 +79,7 @@ struct Machine {
 
 /// The machines, as far as this host has what they need, and what it lacks.
 fn look(plan: &Plan) -> (Vec<Machine>, Vec<Lack>) {
-    let mut lacks: Vec<Lack> = match driver::resolve(plan) {
+    let mut lacks: Vec<Lack> = match driver::resolve(plan, None) {
         Ok(_) => Vec::new(),
         Err(missing) => missing.into_iter().map(Lack::from).collect(),
     };
@@ -129,6 +129,7 @@ fn boots(machine: &Machine) -> &'static str {
     match machine.boot {
         BootFrom::Image => "the image",
         BootFrom::TargetDisk => "the target disk",
+        BootFrom::Checkpoint => "nothing: it goes on",
     }
 }
 

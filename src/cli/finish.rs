@@ -4,18 +4,21 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
+use crate::bundle::Bundle;
+use crate::checkpoint::ORIGIN;
 use crate::driver::{Outcome, StopSignals, remove_scratch};
 use crate::evidence::{
-    Declared, HASH_BYTES_MAX, KEPT_GATE, RECORDING, RunDir, RunRecord, write_atomically, write_manifest,
+    Declared, HASH_BYTES_MAX, KEPT_GATE, RECORDING, RunDir, RunRecord, STEP, write_atomically, write_manifest,
 };
-use crate::machine::Class;
-use crate::plan::{FailurePolicy, Plan};
+use crate::machine::{Class, Part, StageOutcome};
+use crate::plan::{DiskUse, FailurePolicy, Plan};
 use crate::qemu::disk;
 use crate::report::{Closing, ResultInputs, junit, result_json, summary};
 use crate::units::MIB;
 
 use super::bundle;
 use super::print::Printer;
+use super::step::{Begun, Skipped, next_block};
 
 /// A cancelled run must be gone within 5 s: only small files are hashed for its manifest.
 const CANCELLED_HASH_BYTES_MAX: u64 = 16 * MIB;
@@ -33,14 +36,18 @@ pub(super) enum Kept {
 
 impl Kept {
     /// What is to become of it.
-    pub(super) fn of(plan: &Plan, run: &RunDir, outcome: &Outcome) -> Self {
+    pub(super) fn of(plan: &Plan, run: &RunDir, outcome: &Outcome, step: Option<&Begun>) -> Self {
+        let beside = bundle::beside(run.path());
+        if let Some(bundle) = step.and_then(|step| step.bundle(plan, outcome, &beside)) {
+            return Self::Bundle(bundle);
+        }
         let failed = !matches!(outcome.verdict.class, Class::Passed | Class::Cancelled);
         if plan.on_failure != Some(FailurePolicy::Bundle) || !failed || outcome.host.is_none() {
             Self::Nothing
         } else if outcome.was_cut_short {
             Self::NoBundle("a signal came before the machine was saved".to_owned())
         } else {
-            Self::Bundle(bundle::beside(run.path()))
+            Self::Bundle(beside)
         }
     }
 
@@ -61,24 +68,34 @@ impl Kept {
     }
 }
 
+/// What is known at the end beside the outcome.
+pub(super) struct Ending<'a> {
+    pub(super) image_sha256: Option<String>,
+    pub(super) gate_sha256: &'a str,
+    pub(super) kept: &'a Kept,
+    /// The stage, if the run is one of a single stage.
+    pub(super) step: Option<&'a Begun>,
+}
+
 /// Writes result, JUnit and manifest, in this order: a run with a manifest is whole. Gives the result.
-pub(super) fn write(
-    plan: &Plan,
-    run: &RunDir,
-    outcome: &Outcome,
-    (image_sha256, kept): (Option<String>, &Kept),
-    printer: &Printer,
-) -> Value {
+pub(super) fn write(plan: &Plan, run: &RunDir, outcome: &Outcome, ending: &Ending<'_>, printer: &Printer) -> Value {
     discard_disks(plan, run, outcome);
     let inputs = ResultInputs {
         plan,
         info: run.info(),
         outcome,
-        image_sha256,
+        image_sha256: ending.image_sha256.clone(),
+        gate_sha256: ending.gate_sha256,
     };
     let mut result = result_json(&inputs);
-    result["bundle"] = kept.to_json();
+    result["bundle"] = ending.kept.to_json();
+    let skipped = ending.step.and_then(|step| step.skipped.as_ref());
+    result["skipped"] = skipped.map_or(Value::Null, Skipped::to_json);
     let mut problems = Vec::new();
+    if let Some(step) = ending.step {
+        let written = step.write_down(plan, run, outcome, ending.image_sha256.as_ref());
+        problems.extend(written.err().map(|error| error.to_string()));
+    }
     if let Err(error) = run.write_result(&result) {
         problems.push(error.to_string());
     }
@@ -88,7 +105,7 @@ pub(super) fn write(
         gate_file: "",
         outcome,
         run: run.path(),
-        bundle: kept.bundle(),
+        bundle: ending.kept.bundle(),
     };
     let junit = junit(plan, outcome, &evidence).map_err(|error| error.to_string());
     for (name, text) in [("junit.xml", junit), ("summary.md", Ok(summary(&closing)))] {
@@ -111,20 +128,28 @@ pub(super) fn write(
     result
 }
 
-/// Packs the bundle of a run that failed, if there is to be one. Gives what is to be told of it; an error is why there is
-/// none.
-pub(super) async fn pack(run: &RunDir, kept: &Kept, signals: &mut StopSignals) -> Result<String, String> {
-    let Kept::Bundle(_) = kept else {
-        return Ok(String::new());
+/// Packs the bundle of a run, if there is to be one. An error is why there is none.
+pub(super) async fn pack(run: &RunDir, kept: &Kept, signals: &mut StopSignals) -> Result<Option<Bundle>, String> {
+    let Kept::Bundle(to) = kept else {
+        return Ok(None);
     };
-    let packed = bundle::of_failed(run.path(), signals).await;
+    let packed = bundle::of_run(run.path(), to, signals).await;
     let packed = packed.map_err(|error| error.to_string())?;
     // The manifest lists the files as they were packed, so size and digest lie in a file beside them.
     if let Err(error) = run.write_json("bundle.json", &bundle::bundle_json(&packed)) {
         tracing::warn!(%error, "the bundle's digest is not kept");
     }
-    let record = RunRecord::read(run.path()).map_err(|error| error.to_string())?;
-    Ok(bundle::bundle_block(&packed, &record))
+    Ok(Some(packed))
+}
+
+/// What is told of the bundle: how to open a failed machine again, or how the next stage goes on.
+pub(super) fn told(plan: &Plan, run: &RunDir, outcome: &Outcome, bundle: Option<&Bundle>) -> String {
+    let next = next_block(plan, outcome, bundle);
+    let record = RunRecord::read(run.path());
+    match (bundle, record) {
+        (Some(bundle), Ok(record)) if next.is_empty() => bundle::bundle_block(bundle, &record),
+        _ => next,
+    }
 }
 
 /// Disks are the largest part of a run and are kept only where the gate asks for it.
@@ -132,11 +157,20 @@ fn discard_disks(plan: &Plan, run: &RunDir, outcome: &Outcome) {
     if outcome.verdict.class != Class::Passed && outcome.verdict.class != Class::Cancelled {
         return;
     }
+    let next = outcome.part.only_stage().and_then(|stage| plan.stages.get(stage + 1));
+    if outcome.verdict.class == Class::Passed && next.is_some_and(|next| next.disks == DiskUse::Kept) {
+        return;
+    }
     for disk in plan.disks.iter().filter(|disk| !disk.keep) {
         let _ = disk::remove(&run.path().join(format!("disks/{}.{}", disk.name, disk.format.as_str())));
+        // The layer over a disk of the run before.
+        let _ = disk::remove(&run.path().join(format!("disks/{}.qcow2", disk.name)));
     }
     let _ = disk::remove(&run.path().join("disks/image.qcow2"));
     remove_scratch(run.path());
+    if plan.disks.iter().all(|disk| !disk.keep) {
+        let _ = std::fs::remove_dir_all(run.path().join(ORIGIN));
+    }
 }
 
 fn declared(outcome: &Outcome) -> Vec<Declared> {
@@ -149,6 +183,16 @@ fn declared(outcome: &Outcome) -> Vec<Declared> {
         (KEPT_GATE, "gate file without its secrets, for a replay"),
         (RECORDING, "everything that reached the run, for a replay"),
     ];
+    if outcome.part != Part::Whole {
+        files.push((STEP, "stage of the gate, and what it has left"));
+    }
+    if outcome
+        .reports
+        .iter()
+        .any(|report| report.outcome == StageOutcome::Skipped)
+    {
+        files.retain(|(path, _)| *path != RECORDING);
+    }
     if outcome.host.is_some() {
         files.extend([
             ("qmp.jsonl", "QMP transcript"),

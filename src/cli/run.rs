@@ -8,27 +8,21 @@ use std::time::Duration;
 
 use clap::Args;
 use jiff::Timestamp;
-use serde_json::Value;
 use tokio::runtime::Runtime;
 
-use crate::driver::{self, Options, Outcome, Secrets, StopSignals};
+use crate::driver::{self, Options, Resolved, StopSignals};
 use crate::evidence::{EvidenceError, RunDir};
-use crate::machine::{Class, Verdict};
+use crate::machine::Verdict;
 use crate::plan::{self, ImageSource, Plan};
-use crate::report::{Ci, Closing, Groups, Hold, hold_block, verdict_block};
-use crate::text::printable_json;
+use crate::qemu::disk::Digest;
+use crate::triage::Rules;
 
 use super::ci::CiArg;
 use super::failure::{Decided, FailureArgs, HOLD_IN_CI, Surroundings};
-use super::finish::Kept;
 use super::image_digest::ImageDigest;
-use super::print::{Printer, Watcher};
-use super::{args, background, ci, finish, gate, preflight, reap, rules, say};
-
-/// A cancelled run must be gone within 5 s: its last text is not waited for longer than this.
-const CANCELLED_PRINT: Duration = Duration::from_millis(500);
-
-const HOLD_ENDED: &str = "The hold has ended; the machine is gone, the evidence stays.\n";
+use super::made::Made;
+use super::step::{Begun, Refused, StepArgs, Wanted};
+use super::{args, background, ci, gate, preflight, reap, rules, say};
 
 /// Run a gate: boot the image, run its stages, tell the verdict.
 ///
@@ -36,7 +30,7 @@ const HOLD_ENDED: &str = "The hold has ended; the machine is gone, the evidence 
 /// 3 known failure, 4 infrastructure, 5 untestable, 70 a defect of bootgate, 130 and 143 cancelled.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Example:\n  bootgate run gate.toml\n  bootgate run gate.toml --runs /srv/runs --json\n  bootgate run gate.toml --hold 2h"
+    after_help = "Example:\n  bootgate run gate.toml\n  bootgate run gate.toml --runs /srv/runs --json\n  bootgate run gate.toml --hold 2h\n  bootgate run gate.toml --stage install --from live.tar.zst"
 )]
 pub(super) struct Run {
     /// The gate file.
@@ -47,6 +41,8 @@ pub(super) struct Run {
     /// Boot this image in place of the one that the gate file names.
     #[arg(long, value_name = "FILE")]
     image: Option<PathBuf>,
+    #[command(flatten)]
+    step: StepArgs,
     #[command(flatten)]
     how: How,
 }
@@ -84,8 +80,23 @@ impl Run {
         if let Some(image) = self.image {
             replace_image(&mut plan, image);
         }
-        run_plan(plan, &text, &self.runs, &self.how)
+        match self.step.wanted(&plan) {
+            Ok(step) => run_part(plan, &text, &self.runs, &self.how, step),
+            Err(refused) => refuse(&refused, &self.how),
+        }
     }
+}
+
+fn refuse(refused: &Refused, how: &How) -> ExitCode {
+    let Refused { problem, help, code } = refused;
+    if how.json {
+        let errors = serde_json::json!({ "errors": [{ "message": problem, "help": help }] });
+        let _ = say::answer(format_args!("{errors}\n"));
+    } else {
+        say::tell(format_args!("error: {problem}\n  help: {help}\n\nnothing was started"));
+    }
+    ci::nothing_started(how.ci.look(), *code, &ci::of_refusal([(&**problem, &**help)]));
+    ExitCode::from(*code)
 }
 
 /// Boots another file as the image: same kind, same attachment.
@@ -98,7 +109,12 @@ pub(super) fn replace_image(plan: &mut Plan, image: PathBuf) {
 }
 
 /// Runs the plan of a gate file with this text, and leaves its evidence.
-pub(super) fn run_plan(mut plan: Plan, text: &str, runs: &Path, how: &How) -> ExitCode {
+pub(super) fn run_plan(plan: Plan, text: &str, runs: &Path, how: &How) -> ExitCode {
+    run_part(plan, text, runs, how, None)
+}
+
+/// The same of one stage, if one is wanted.
+fn run_part(mut plan: Plan, text: &str, runs: &Path, how: &How, step: Option<Wanted>) -> ExitCode {
     let (json, quiet) = (how.json, how.quiet);
     let Some(decided) = how.failure.decide(plan.on_failure, Surroundings::look(json)) else {
         say::tell(HOLD_IN_CI);
@@ -108,29 +124,10 @@ pub(super) fn run_plan(mut plan: Plan, text: &str, runs: &Path, how: &How) -> Ex
     if let Some(scratch) = &how.scratch {
         plan.host.scratch = Some(scratch.clone());
     }
-    let resolved = match driver::resolve(&plan) {
-        Ok(resolved) => resolved,
-        Err(missing) => {
-            gate::tell_missing(&plan, &missing, json);
-            let marks = ci::of_refusal(missing.iter().map(|input| (&*input.problem, &*input.mend)));
-            ci::nothing_started(how.ci.look(), Verdict::EXIT_USAGE, &marks);
-            return ExitCode::from(Verdict::EXIT_USAGE);
-        }
+    let (resolved, rules) = match ready(&plan, runs, how, step.as_ref()) {
+        Ok(ready) => ready,
+        Err(code) => return code,
     };
-    let rules = match rules::of_plan(&plan) {
-        Ok((rules, problems)) => {
-            rules::warn(&problems);
-            rules
-        }
-        Err(error) => {
-            gate::tell(&error, json);
-            ci::nothing_started(how.ci.look(), Verdict::EXIT_USAGE, &ci::of_gate(&plan.file, &error));
-            return ExitCode::from(Verdict::EXIT_USAGE);
-        }
-    };
-    if let Some(code) = preflight::refuse(&plan, runs, json, how.ci.look()) {
-        return code;
-    }
     if let Some(code) = to_background(&decided, &how.failure) {
         return code;
     }
@@ -148,18 +145,33 @@ pub(super) fn run_plan(mut plan: Plan, text: &str, runs: &Path, how: &How) -> Ex
     let Some(run) = make_directory(runs, &plan) else {
         return ExitCode::from(4);
     };
+    let kept_gate = plan::without_secrets(text);
+    let gate_sha256 = Digest::of_bytes(kept_gate.as_bytes()).to_string();
+    let step = match step.map(|step| begin_step(&runtime, step, &mut plan, (runs, &run, &gate_sha256), &mut signals)) {
+        None => None,
+        Some(Ok(begun)) => Some(begun),
+        Some(Err(refused)) => {
+            // Nothing of it is of any use.
+            let _ = std::fs::remove_dir_all(run.path());
+            return refuse(&refused, how);
+        }
+    };
     let digest = ImageDigest::start(&plan);
     let made = Made {
         plan: Arc::new(plan),
         run,
         options: Options {
+            part: step.as_ref().map(|step| step.part.clone()).unwrap_or_default(),
+            start: step.as_ref().and_then(|step| step.start.clone()),
             hold: decided.hold,
             rules,
-            kept_gate: plan::without_secrets(text),
+            kept_gate,
             image_digest: digest.known.clone(),
         },
         gate_file: text.to_owned(),
         ci: how.ci.look(),
+        step,
+        gate_sha256,
         json,
         quiet,
         background: how.failure.is_background(),
@@ -168,6 +180,35 @@ pub(super) fn run_plan(mut plan: Plan, text: &str, runs: &Path, how: &How) -> Ex
     // Nothing of a finished run is worth waiting for.
     runtime.shutdown_timeout(Duration::from_millis(100));
     ExitCode::from(code)
+}
+
+/// Looks for everything that the run needs; what is missing is told, and nothing is started.
+fn ready(plan: &Plan, runs: &Path, how: &How, step: Option<&Wanted>) -> Result<(Resolved, Arc<Rules>), ExitCode> {
+    let (json, ci) = (how.json, how.ci.look());
+    let resolved = match driver::resolve(plan, step.map(|step| step.index)) {
+        Ok(resolved) => resolved,
+        Err(missing) => {
+            gate::tell_missing(plan, &missing, json);
+            let marks = ci::of_refusal(missing.iter().map(|input| (&*input.problem, &*input.mend)));
+            ci::nothing_started(ci, Verdict::EXIT_USAGE, &marks);
+            return Err(ExitCode::from(Verdict::EXIT_USAGE));
+        }
+    };
+    let rules = match rules::of_plan(plan) {
+        Ok((rules, problems)) => {
+            rules::warn(&problems);
+            rules
+        }
+        Err(error) => {
+            gate::tell(&error, json);
+            ci::nothing_started(ci, Verdict::EXIT_USAGE, &ci::of_gate(&plan.file, &error));
+            return Err(ExitCode::from(Verdict::EXIT_USAGE));
+        }
+    };
+    match preflight::refuse(plan, runs, json, ci) {
+        None => Ok((resolved, rules)),
+        Some(code) => Err(code),
+    }
 }
 
 /// The run's own directory; why there is none is told.
@@ -180,6 +221,26 @@ fn make_directory(runs: &Path, plan: &Plan) -> Option<Arc<RunDir>> {
         ));
     };
     made.inspect_err(told).ok().map(Arc::new)
+}
+
+/// Brings what a stage goes on with into its run; a signal ends that.
+fn begin_step(
+    runtime: &Runtime,
+    step: Wanted,
+    plan: &mut Plan,
+    (runs, run, gate_sha256): (&Path, &RunDir, &str),
+    signals: &mut StopSignals,
+) -> Result<Begun, Refused> {
+    runtime.block_on(async {
+        tokio::select! {
+            begun = step.begin(plan, runs, run, gate_sha256) => begun,
+            signal = signals.next() => Err(Refused {
+                problem: format!("stopped by {} before the stage had begun", signal.name()),
+                help: "nothing is left of it".to_owned(),
+                code: 130,
+            }),
+        }
+    })
 }
 
 /// A hold in the background: gives the exit code in the process that only waits for it, or if this can't be the one that holds.
@@ -202,164 +263,4 @@ pub(super) fn begin() -> io::Result<(Runtime, StopSignals)> {
     let signals = StopSignals::catch()?;
     drop(context);
     Ok((runtime, signals))
-}
-
-/// A run that has its directory.
-struct Made {
-    plan: Arc<Plan>,
-    run: Arc<RunDir>,
-    options: Options,
-    /// The gate file's text.
-    gate_file: String,
-    ci: Ci,
-    json: bool,
-    quiet: bool,
-    background: bool,
-}
-
-impl Made {
-    async fn run_to_end(self, secrets: Secrets, digest: ImageDigest, signals: &mut StopSignals) -> u8 {
-        let printer = Printer::start();
-        let driven = self.drive(secrets, signals, &printer).await;
-        let (code, answer, cancelled) = match driven {
-            Ok((outcome, was_held)) => {
-                let cancelled = outcome.verdict.class == Class::Cancelled;
-                let digest = digest.finish(cancelled, signals).await;
-                let (result, told) = self.finish(&outcome, digest, &printer, signals).await;
-                // Whoever was told of the hold knows the verdict.
-                let answer = if was_held {
-                    HOLD_ENDED.to_owned()
-                } else {
-                    self.answer(&outcome, &result) + if self.json { "" } else { &told }
-                };
-                (outcome.verdict.exit_code(), answer, cancelled)
-            }
-            Err(error) => {
-                printer.tell(format_args!("error: the evidence can't be kept: {error}"));
-                (4, String::new(), false)
-            }
-        };
-        // The run is over, also for others, before its last text is read.
-        drop(self);
-        let enough = async {
-            if cancelled {
-                tokio::time::sleep(CANCELLED_PRINT).await;
-            } else {
-                signals.next().await;
-            }
-        };
-        printer.finish(answer, enough).await;
-        code
-    }
-
-    async fn drive(
-        &self,
-        secrets: Secrets,
-        signals: &mut StopSignals,
-        printer: &Printer,
-    ) -> Result<(Outcome, bool), EvidenceError> {
-        let mut was_held = false;
-        let mut on_held = |outcome: &Outcome, expires: Timestamp| {
-            was_held = true;
-            self.held(outcome, expires, printer);
-        };
-        let mut watcher = Watcher {
-            plan: self.plan.clone(),
-            on_held: &mut on_held,
-            printer,
-            groups: Groups::new(self.ci),
-            json: self.json,
-            quiet: self.quiet,
-        };
-        let id = &self.run.info().id;
-        watcher.line(format_args!("bootgate {}  run {id}", env!("CARGO_PKG_VERSION")));
-        let outcome = driver::run(
-            self.plan.clone(),
-            secrets,
-            self.run.clone(),
-            &self.options,
-            signals,
-            &mut watcher,
-        )
-        .await?;
-        Ok((outcome, was_held))
-    }
-
-    /// Writes what the run ends with. Gives the result, and what is to be told of the bundle.
-    async fn finish(
-        &self,
-        outcome: &Outcome,
-        digest: Option<String>,
-        printer: &Printer,
-        signals: &mut StopSignals,
-    ) -> (Value, String) {
-        let (plan, run) = (&self.plan, &self.run);
-        let kept = Kept::of(plan, run, outcome);
-        let result = finish::write(plan, run, outcome, (digest.clone(), &kept), printer);
-        match finish::pack(run, &kept, signals).await {
-            Ok(told) => {
-                let told = told + &self.close(outcome, &kept, printer);
-                (result, told)
-            }
-            Err(why) => {
-                let told = format!("Bundle:   none: {why}\n          the evidence and the verdict stand\n");
-                let kept = Kept::NoBundle(why);
-                let result = finish::write(plan, run, outcome, (digest, &kept), printer);
-                (result, told + &self.close(outcome, &kept, printer))
-            }
-        }
-    }
-
-    /// What the CI job gets. Gives lines for its log; a result for a program keeps standard output to itself.
-    fn close(&self, outcome: &Outcome, kept: &Kept, printer: &Printer) -> String {
-        let closing = Closing {
-            plan: &self.plan,
-            gate_file: &self.gate_file,
-            outcome,
-            run: self.run.path(),
-            bundle: kept.bundle(),
-        };
-        let (lines, problems) = ci::close(self.ci, &closing);
-        for problem in problems {
-            printer.tell(format_args!("warning: {problem}"));
-        }
-        if self.json {
-            for line in lines {
-                printer.tell(line);
-            }
-            return String::new();
-        }
-        lines.into_iter().map(|line| line + "\n").collect()
-    }
-
-    /// What is told in the end.
-    fn answer(&self, outcome: &Outcome, result: &Value) -> String {
-        if self.json {
-            printable_json(result, true) + "\n"
-        } else {
-            verdict_block(&self.plan, outcome, self.run.path())
-        }
-    }
-
-    /// The verdict is told, and written, while the machine is held: the hold may last for hours, or end by a kill.
-    fn held(&self, outcome: &Outcome, expires: Timestamp, printer: &Printer) {
-        let result = finish::write(&self.plan, &self.run, outcome, (None, &Kept::Nothing), printer);
-        printer.text(self.answer(outcome, &result));
-        let hold = Hold {
-            run: self.run.path(),
-            expires,
-            background: self.background,
-        };
-        if self.json {
-            printer.tell(hold_block(&hold));
-        } else {
-            printer.text(hold_block(&hold));
-        }
-        if self.background {
-            if let Err(error) = background::release() {
-                printer.tell(format_args!("warning: the hold ends with this terminal: {error}"));
-            }
-            printer.let_go(outcome.verdict.exit_code());
-        }
-    }
 }

@@ -4,13 +4,17 @@ use std::fs::File;
 use std::io::Write as _;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
-use tokio::sync::mpsc;
+use tokio::sync::{Notify, mpsc};
+use tokio::task::AbortHandle;
 
 use crate::machine::{Event, EvidenceRef};
 use crate::plan::{StageKind, StagePlan};
-use crate::ssh::{CommandNotice, CommandSpec, HostKeyPin, JobSpec, Login, ReconnectRule, run_command};
+use crate::ssh::{
+    CommandNotice, CommandSpec, Detached, HostKeyPin, JobSpec, Login, ReconnectRule, Uploaded, run_command,
+};
 use crate::text::Redactor;
 use crate::units::MIB;
 
@@ -21,7 +25,7 @@ use super::translate;
 /// How much of a command's output is kept, in bytes. What comes after is searched, not kept.
 const OUTPUT_LOG_BYTES_MAX: u64 = 64 * MIB;
 /// Chunks of output that may wait to be searched. The rest waits in a file in the guest.
-const CHUNKS_MAX: usize = 64;
+pub(super) const CHUNKS_MAX: usize = 64;
 
 /// What the command's task tells the driver.
 pub(super) enum CommandInput {
@@ -55,34 +59,61 @@ pub(super) struct CommandTask {
     pub(super) give_up_after: Duration,
     pub(super) redactor: Redactor,
     pub(super) inputs: mpsc::Sender<Input>,
+    /// The command is to be ended.
+    pub(super) end: Arc<Notify>,
+}
+
+/// The task of a command. It stops following the command when this is dropped.
+pub(super) struct CommandHandle {
+    pub(super) task: AbortHandle,
+    /// Tells it to end the command in the guest.
+    pub(super) end: Arc<Notify>,
+}
+
+impl Drop for CommandHandle {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
 }
 
 impl CommandTask {
     /// Runs the command of a stage to its end.
     pub(super) async fn run(self, stage: StagePlan, search: Search, log: std::path::PathBuf, file: String) {
-        let StageKind::Command { uploads, command, .. } = &stage.kind else {
+        let StageKind::Command {
+            uploads,
+            command,
+            only_tests_if,
+            ..
+        } = &stage.kind
+        else {
             return;
         };
         let reader = match Reader::new(search, &log, &file) {
             Ok(reader) => reader,
             Err(detail) => return self.tell(Event::CommandUnreachable { detail }).await,
         };
-        let spec = CommandSpec {
+        let mut spec = CommandSpec {
             job: JobSpec::new(self.run, &stage.name, command),
             uploads: uploads.clone(),
         };
-        let rule = ReconnectRule {
-            retry_every: self.retry_every,
-            give_up_after: self.give_up_after,
-        };
+        if let Some(condition) = only_tests_if {
+            // What is uploaded may be what it asks with.
+            let uploads = std::mem::take(&mut spec.uploads);
+            if let Err(detail) = self.check(&stage.name, condition, uploads).await {
+                return self.tell(Event::CommandUnreachable { detail }).await;
+            }
+        }
         let (notices, received) = mpsc::channel(CHUNKS_MAX);
+        let (job, over) = (OnceLock::new(), Notify::new());
         // The search owns the receiver; when the command ends, its sender is dropped and the search drains and ends.
         let ended = async {
-            let ended = run_command(&self.login, &self.pin, Some(self.run), &spec, &notices, rule).await;
+            let ended = run_command(&self.login, &self.pin, Some(self.run), &spec, &notices, self.rule()).await;
             drop(notices);
+            over.notify_one();
             ended
         };
-        let (ended, ()) = tokio::join!(ended, self.search(reader, &file, received));
+        let search = self.search(reader, &file, received, &job);
+        let (ended, (), ()) = tokio::join!(ended, search, self.end_when_told(&job, &over));
         let event = match ended {
             Ok(end) => Event::CommandEnded {
                 exit: translate::command_exit(end.exit),
@@ -99,15 +130,28 @@ impl CommandTask {
         self.tell(event).await;
     }
 
-    async fn search(&self, mut reader: Reader, file: &str, mut received: mpsc::Receiver<CommandNotice>) {
+    pub(super) fn rule(&self) -> ReconnectRule {
+        ReconnectRule {
+            retry_every: self.retry_every,
+            give_up_after: self.give_up_after,
+        }
+    }
+
+    async fn search(
+        &self,
+        mut reader: Reader,
+        file: &str,
+        mut received: mpsc::Receiver<CommandNotice>,
+        job: &OnceLock<Detached>,
+    ) {
         while let Some(notice) = received.recv().await {
             match notice {
                 CommandNotice::Connected(_) => {}
-                CommandNotice::Uploaded(uploaded) => {
-                    self.note("uploaded", format!("{} ({})", uploaded.path, uploaded.size_bytes))
-                        .await;
+                CommandNotice::Uploaded(uploaded) => self.uploaded(&uploaded).await,
+                CommandNotice::Started(started) => {
+                    let _ = job.set(started);
+                    self.tell(Event::CommandStarted).await;
                 }
-                CommandNotice::Started(_) => self.tell(Event::CommandStarted).await,
                 CommandNotice::Output { bytes, .. } => {
                     let bytes = bytes.as_bytes();
                     let (offset, hits) = reader.take(bytes);
@@ -131,15 +175,20 @@ impl CommandTask {
         self.send(CommandInput::OutputEnded { hits }).await;
     }
 
-    async fn tell(&self, event: Event) {
+    pub(super) async fn uploaded(&self, uploaded: &Uploaded) {
+        let detail = format!("{} ({})", uploaded.path, uploaded.size_bytes);
+        self.note("uploaded", detail).await;
+    }
+
+    pub(super) async fn tell(&self, event: Event) {
         self.send(CommandInput::Event(Box::new(event))).await;
     }
 
-    fn clean(&self, text: &str) -> String {
+    pub(super) fn clean(&self, text: &str) -> String {
         String::from_utf8_lossy(&self.redactor.redact(text.as_bytes())).into_owned()
     }
 
-    async fn note(&self, what: &'static str, detail: String) {
+    pub(super) async fn note(&self, what: &'static str, detail: String) {
         self.send(CommandInput::Note { what, detail }).await;
     }
 

@@ -11,7 +11,7 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use super::search::Hit;
-use crate::machine::{Effect, Event};
+use crate::machine::{Effect, Event, Part};
 use crate::serial::marker::Match;
 use crate::serial::prompt::OpenLine;
 use crate::ssh::{self, BootId, HostKey, ProbeOutcome};
@@ -43,6 +43,9 @@ pub(super) enum Entry {
         /// The day on which rules were valid or expired.
         #[serde(default)]
         today: Option<String>,
+        /// Which part of the gate it was.
+        #[serde(default, skip_serializing_if = "is_whole")]
+        part: Part,
     },
     /// A console's bytes came; they lie in its log.
     Bytes { file: String, offset: u64, length: u64 },
@@ -52,6 +55,10 @@ pub(super) enum Entry {
     Fact(Fact),
     /// What the machine asked for upon the fact before it.
     Asked { effect: String },
+}
+
+fn is_whole(part: &Part) -> bool {
+    *part == Part::Whole
 }
 
 /// Something that the driver takes.
@@ -183,6 +190,7 @@ pub(super) fn asks(effect: &Effect) -> (String, Asks) {
         Effect::AbandonCheckpoint => ("abandon-checkpoint", Asks::Nothing),
         Effect::CollectJournal => ("collect-journal", Asks::Act),
         Effect::SaveCheckpoint => ("save-checkpoint", Asks::Act),
+        Effect::SaveDisks => ("save-disks", Asks::Act),
         Effect::OpenHold => ("open-hold", Asks::Act),
         Effect::AbandonCommand => ("abandon-command", Asks::Nothing),
         Effect::QueryStatus => ("query-status", Asks::Status),
@@ -195,6 +203,7 @@ pub(super) fn asks(effect: &Effect) -> (String, Asks) {
         Effect::Prepare { stage, .. } => return (format!("prepare stage {stage}"), Asks::Act),
         Effect::WatchSsh { stage } => return (format!("watch-ssh of stage {stage}"), Asks::Act),
         Effect::RunCommand { stage } => return (format!("run-command of stage {stage}"), Asks::Act),
+        Effect::EndCommand { stage } => return (format!("end-command of stage {stage}"), Asks::Act),
         Effect::AnswerPrompt { stage } => return (format!("answer-prompt of stage {stage}"), Asks::Act),
     };
     (word.to_owned(), asks)

@@ -53,15 +53,27 @@ impl Workshop {
         let qemu = Qemu::find(&machine.qemu, machine.qemu_data.clone())
             .await
             .map_err(|e| PrepareError::new(Cause::Preflight, format!("{e}; {}", e.mend())))?;
-        let chosen = accelerator::choose(&qemu, machine.accelerator, machine.cpu_model.as_deref())
+        let chosen = accelerator::choose(&qemu, self.wanted_accelerator(), machine.cpu_model.as_deref())
             .await
             .map_err(|e| PrepareError::new(Cause::AcceleratorMissing, format!("{e}; {}", e.mend())))?;
         let uefi = match machine.firmware {
             Firmware::Bios => None,
+            // It has brought its firmware along.
+            Firmware::Uefi if self.start.is_some() => None,
             Firmware::Uefi => Some(self.uefi(&qemu)?),
         };
         self.check_digest().await?;
-        self.create_disks(&qemu).await?;
+        let scratch = self.plan.host.scratch.as_deref();
+        scratch::make_disks(self.run.path(), &self.run.info().id, scratch).map_err(|e| {
+            PrepareError::new(
+                Cause::Preflight,
+                format!("the directory of the disks can't be made: {e}"),
+            )
+        })?;
+        if self.start.is_none() {
+            self.create_overlay(&qemu).await?;
+            self.create_blank_disks(&qemu).await?;
+        }
         let scale_percent = scale_percent(self.plan.timeout_scale, chosen.accel);
         let facts = HostFacts {
             qemu: qemu.binary.clone(),
@@ -70,6 +82,7 @@ impl Workshop {
             accelerator_why: chosen.why.clone(),
             cpu_model: chosen.cpu_model.clone(),
             firmware: match &uefi {
+                None if machine.firmware == Firmware::Uefi => "UEFI of the checkpoint".to_owned(),
                 Some(files) => format!("UEFI {} ({})", files.code.path.display(), files.source),
                 None => "SeaBIOS".to_owned(),
             },
@@ -125,27 +138,41 @@ impl Workshop {
         Err(PrepareError::new(Cause::ImageDigestMismatch, detail))
     }
 
-    async fn create_disks(&self, qemu: &Qemu) -> Result<(), PrepareError> {
-        let scratch = self.plan.host.scratch.as_deref();
-        scratch::make_disks(self.run.path(), &self.run.info().id, scratch).map_err(|e| {
-            PrepareError::new(
-                Cause::Preflight,
-                format!("the directory of the disks can't be made: {e}"),
-            )
-        })?;
+    /// What takes the writes meant for a disk image.
+    pub(super) async fn create_overlay(&self, qemu: &Qemu) -> Result<(), PrepareError> {
+        let ImageSource::Disk { path, format } = &self.plan.image.source else {
+            return Ok(());
+        };
         let failed = |e: DiskError| PrepareError::new(Cause::Preflight, format!("{e}; {}", e.mend()));
-        let place = self.place();
-        if let ImageSource::Disk { path, format } = &self.plan.image.source {
-            disk::create_overlay(&qemu.binary, &place.overlay(), path, *format)
-                .await
-                .map_err(failed)?;
-        }
+        let overlay = self.place().overlay();
+        disk::create_overlay(&qemu.binary, &overlay, path, *format)
+            .await
+            .map_err(failed)
+    }
+
+    pub(super) async fn create_blank_disks(&self, qemu: &Qemu) -> Result<(), PrepareError> {
+        let failed = |e: DiskError| PrepareError::new(Cause::Preflight, format!("{e}; {}", e.mend()));
         for plan in &self.plan.disks {
-            disk::create(&qemu.binary, &place.disk(plan), plan.format, plan.size_bytes)
+            disk::create(&qemu.binary, &self.place().disk(plan), plan.format, plan.size_bytes)
                 .await
                 .map_err(failed)?;
         }
         Ok(())
+    }
+
+    /// Blank disks in place of those of the machine before. Of these the run keeps what the gate has it keep.
+    pub(super) async fn renew_disks(&self, qemu: &Qemu, stage: &str) -> Result<(), PrepareError> {
+        let place = self.place();
+        for plan in &self.plan.disks {
+            let old = place.disk(plan);
+            let moved = if plan.keep {
+                std::fs::rename(&old, place.disk_before(plan, stage)).map_err(|error| error.to_string())
+            } else {
+                disk::remove(&old).map_err(|error| error.to_string())
+            };
+            moved.map_err(|error| PrepareError::new(Cause::Preflight, format!("disk `{}`: {error}", plan.name)))?;
+        }
+        self.create_blank_disks(qemu).await
     }
 }
 

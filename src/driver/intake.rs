@@ -4,8 +4,11 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use jiff::civil::Date;
+use uuid::Uuid;
 
-use crate::machine::{Effect, Event, EvidenceRef, IdentityFault, Machine, ProbeClass, Record, SshStability, State};
+use crate::machine::{
+    Effect, Event, EvidenceRef, IdentityFault, Left, Machine, Part, ProbeClass, Record, SshStability, State,
+};
 use crate::plan::Plan;
 use crate::serial::marker::Match;
 use crate::serial::prompt::{OpenLine, Sample};
@@ -20,10 +23,12 @@ use super::triage::{Stream, Triage, mark_line};
 use super::{translate, watch};
 
 /// Names of notes that do not come from the machine.
-const NOTES: [&str; 12] = [
+const NOTES: [&str; 14] = [
     "accelerator",
     "answer-not-sent",
     "checkpoint",
+    "command-ended",
+    "command-not-ended",
     "connection-broke",
     "console-log-failed",
     "cont-failed",
@@ -55,19 +60,29 @@ struct Boot {
     /// The file of the command's output.
     output: String,
     stability: Option<Stability>,
+    /// Which boot of the guest has answered last.
+    last_id: Option<Uuid>,
     questions: Questions,
 }
 
 impl Intake {
     /// `today` is the day on which rules are valid or have expired.
-    pub(super) fn new(plan: Arc<Plan>, rules: Arc<Rules>, redactor: Redactor, hold: Duration, today: Date) -> Self {
+    pub(super) fn new(
+        plan: Arc<Plan>,
+        rules: Arc<Rules>,
+        redactor: Redactor,
+        (hold, part): (Duration, Part),
+        today: Date,
+    ) -> Self {
+        let key = part.left().and_then(|left| left.host_key.clone());
+        let live_key = key.map(|(algorithm, fingerprint)| HostKey { algorithm, fingerprint });
         Self {
-            machine: Machine::new(plan.clone(), hold),
+            machine: Machine::of_part(plan.clone(), hold, part),
             triage: Triage::new(&rules, redactor.clone(), today),
             plan,
             rules,
             redactor,
-            live_key: None,
+            live_key,
             boot: Boot::default(),
         }
     }
@@ -254,7 +269,7 @@ impl Intake {
         let mut effects = self.handle_all(now, &events);
         let stability = self.boot.stability.as_mut();
         let progress = stability.map(|stability| stability.observe(now, &probe.summary()));
-        let copied = self.copied_key(probe);
+        let copied = self.copied_key(probe).or_else(|| self.other_boot(probe));
         let (class, fault) = translate::probe(probe.class());
         if class != ProbeClass::NoAnswer {
             effects.push(self.note("ssh-probe", probe.class().as_str()));
@@ -267,6 +282,30 @@ impl Intake {
         };
         effects.extend(self.handle(now, &event));
         effects
+    }
+
+    /// What is known of the guest, for a run that goes on with it.
+    pub(super) fn left(&self, run: &str) -> Left {
+        let key = self.live_key.as_ref();
+        Left {
+            run: run.to_owned(),
+            boot_id: self.boot.last_id,
+            host_key: key.map(|key| (key.algorithm.clone(), key.fingerprint.clone())),
+            ..self.machine.left()
+        }
+    }
+
+    /// A fault if a restored guest is in another boot than the one that was saved.
+    fn other_boot(&mut self, probe: &ProbeFact) -> Option<IdentityFault> {
+        let found = probe.boot_id?;
+        self.boot.last_id = Some(found);
+        if self.machine.state() != State::Resuming {
+            return None;
+        }
+        let saved = self.machine.part().left()?.boot_id?;
+        (found != saved).then(|| {
+            IdentityFault::WrongMachine(format!("its boot id is {found}, and that of the checkpoint is {saved}"))
+        })
     }
 
     /// Remembers the live system's key; a fault if the installed one has the same.

@@ -25,7 +25,7 @@ const SERIAL_WITHIN: Duration = Duration::from_secs(10);
 /// How a guest can be asked.
 pub(super) enum Way {
     /// By the login of the gate.
-    Ssh(Box<Login>, HostKeyPin),
+    Ssh(Box<Login>, HostKeyPin, uuid::Uuid),
     /// At the prompt of a root shell.
     Shell(Console),
 }
@@ -39,7 +39,7 @@ pub(super) fn at_root_shell(last_line: &str) -> bool {
 /// Saves the journal as `journal-<number>.txt`; gives why it can't be had.
 pub(super) async fn collect(way: Way, run: &RunDir, number: u64, redactor: &Redactor) -> Option<String> {
     let journal = match way {
-        Way::Ssh(login, pin) => over_ssh(&login, &pin, run.info().uuid).await,
+        Way::Ssh(login, pin, uuid) => over_ssh(&login, &pin, uuid).await,
         Way::Shell(console) => at_shell(&console).await,
     };
     let saved = journal.and_then(|journal| {

@@ -5,9 +5,12 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use tokio::sync::{mpsc, watch};
 
-use crate::checkpoint::{self, Cancel, KnownDigest, Progress, Room, SaveRequest, SshAccess};
+use crate::checkpoint::{
+    self, Cancel, DisksRequest, KnownDigest, Progress, Record, Room, SaveError, SaveRequest, SshAccess,
+};
 use crate::evidence::{Held, HoldRecord};
 use crate::machine::Event;
+use crate::plan::DiskUse;
 use crate::procfs::ProcessIdentity;
 use crate::units::{GIB, MIB};
 
@@ -49,7 +52,7 @@ impl Driver<'_> {
         }
         let known = vm.ssh.pin.key().is_some();
         let login = self.login(vm, self.intake.machine.stage()).filter(|_| known)?;
-        Some(Way::Ssh(Box::new(login), vm.ssh.pin.clone()))
+        Some(Way::Ssh(Box::new(login), vm.ssh.pin.clone(), vm.machine.uuid))
     }
 
     pub(super) fn open_hold(&mut self) {
@@ -95,7 +98,7 @@ impl Driver<'_> {
             user: login.as_ref().map(|login| login.user.clone()),
             key_file: login.and_then(|login| login.key_file()),
             pin: vm.ssh.pin.clone(),
-            uuid: self.run.info().uuid,
+            uuid: vm.machine.uuid,
             expires,
             files: FileNumbers::default(),
         }
@@ -160,7 +163,38 @@ impl Driver<'_> {
             ssh: self.ssh_access(vm),
         };
         let (number, inputs) = (vm.number, self.inputs.clone());
-        let task = tokio::spawn(save(number, request, inputs)).abort_handle();
+        let (progress, told) = watch::channel(Progress::default());
+        let saving = async {
+            let saved = checkpoint::save(request, progress, Cancel::default()).await?;
+            Ok(saved.record)
+        };
+        let task = tokio::spawn(save(number, saving, told, inputs)).abort_handle();
+        if let Some(vm) = &mut self.vm {
+            vm.tasks.checkpoint = Some(task);
+        }
+    }
+
+    /// Of a machine that has ended: another goes on with its disks, unless that one has blank ones.
+    pub(super) fn save_disks(&mut self) {
+        let Some(vm) = &self.vm else {
+            let detail = "there was no machine".to_owned();
+            return self.queue(Event::CheckpointFailed { detail });
+        };
+        let mut machine = vm.machine.clone();
+        let next = self.plan.stages.get(self.intake.machine.stage() + 1);
+        if next.is_some_and(|next| next.disks == DiskUse::Fresh) {
+            machine.disks.clear();
+        }
+        let request = DisksRequest {
+            run_dir: self.run.path().to_owned(),
+            name: CHECKPOINT.to_owned(),
+            machine,
+            argv: vm.argv.clone(),
+            known: self.known_digests(),
+        };
+        let (progress, told) = watch::channel(Progress::default());
+        let saving = checkpoint::save_disks(request, progress, Cancel::default());
+        let task = tokio::spawn(save(vm.number, saving, told, self.inputs.clone())).abort_handle();
         if let Some(vm) = &mut self.vm {
             vm.tasks.checkpoint = Some(task);
         }
@@ -193,10 +227,14 @@ impl Driver<'_> {
 }
 
 /// Saves a machine and tells how it goes: each new step, and each part of a step.
-async fn save(number: u64, request: SaveRequest, inputs: mpsc::Sender<Input>) {
+async fn save(
+    number: u64,
+    saving: impl Future<Output = Result<Record, SaveError>>,
+    mut told: watch::Receiver<Progress>,
+    inputs: mpsc::Sender<Input>,
+) {
     let tell = |input: VmInput| inputs.send(Input::Vm(number, input));
-    let (progress, mut told) = watch::channel(Progress::default());
-    let mut saving = std::pin::pin!(checkpoint::save(request, progress, Cancel::default()));
+    let mut saving = std::pin::pin!(saving);
     let mut last = Progress::default();
     let saved = loop {
         tokio::select! {
@@ -211,8 +249,11 @@ async fn save(number: u64, request: SaveRequest, inputs: mpsc::Sender<Input>) {
         }
     };
     let event = match saved {
-        Ok(saved) => Event::CheckpointSaved {
-            size_bytes: saved.record.memory.file.size_bytes,
+        Ok(record) => Event::CheckpointSaved {
+            size_bytes: match &record.memory {
+                Some(memory) => memory.file.size_bytes,
+                None => record.layers().map(|layer| layer.file.data_bytes()).sum(),
+            },
         },
         Err(error) => Event::CheckpointFailed {
             detail: error.to_string(),

@@ -4,6 +4,7 @@
 
 mod capture;
 mod command;
+mod command_end;
 mod fact;
 mod heartbeat;
 mod hold;
@@ -30,6 +31,7 @@ mod secrets;
 mod signals;
 mod space;
 mod spec;
+mod step;
 mod take;
 mod trace;
 mod translate;
@@ -50,5 +52,6 @@ pub use scratch::remove_scratch;
 pub use secrets::{Secrets, read_auth};
 pub use signals::StopSignals;
 pub use spec::{HostParts, RunPlace, Sockets, has_firmware_console, machine_spec, machines};
+pub use step::StepStart;
 pub use trace::record_json;
 pub use triage::facts;

@@ -1,5 +1,6 @@
 //! Performing effects. Each one that takes time becomes a task whose outcome comes back as an input.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::task::JoinHandle;
@@ -13,7 +14,7 @@ use crate::serial::console::Input as ConsoleInput;
 use crate::ssh::{Login, LoginWatch, PhaseDeadlines};
 
 use super::capture;
-use super::command::CommandTask;
+use super::command::{CommandHandle, CommandTask};
 use super::input::{Input, VmInput};
 use super::run::Driver;
 use super::search::Search;
@@ -60,6 +61,7 @@ impl Driver<'_> {
             }
             Effect::CollectJournal => self.collect_journal(),
             Effect::SaveCheckpoint => self.save_checkpoint(),
+            Effect::SaveDisks => self.save_disks(),
             Effect::AbandonCheckpoint => self.abandon_checkpoint(),
             Effect::OpenHold => self.open_hold(),
             Effect::WatchSsh { stage } => self.watch_ssh(stage),
@@ -74,9 +76,14 @@ impl Driver<'_> {
                 }
             }
             Effect::RunCommand { stage } => self.run_command(stage),
+            Effect::EndCommand { .. } => {
+                if let Some(command) = self.vm.as_ref().and_then(|vm| vm.tasks.command.as_ref()) {
+                    command.end.notify_one();
+                }
+            }
             Effect::AbandonCommand => {
-                if let Some(task) = self.vm.as_mut().and_then(|vm| vm.tasks.command.take()) {
-                    task.abort();
+                if let Some(vm) = &mut self.vm {
+                    vm.tasks.command = None;
                 }
             }
             Effect::AnswerPrompt { stage } => self.answer_prompt(stage),
@@ -143,7 +150,8 @@ impl Driver<'_> {
                 }
             }
         });
-        let expected = Some(self.run.info().uuid);
+        // That of the run, or of the run that the machine was restored from.
+        let expected = Some(vm.machine.uuid);
         let retry_every = plan.retry_every;
         if let Some(vm) = &mut self.vm {
             vm.ssh.watch = Some(LoginWatch::start(
@@ -176,16 +184,18 @@ impl Driver<'_> {
             number: vm.number,
             login,
             pin: vm.ssh.pin.clone(),
-            run: self.run.info().uuid,
+            run: vm.machine.uuid,
             retry_every: ssh.retry_every,
             // The machine's own deadlines decide; this only bounds the task.
             give_up_after: stage.timeout.saturating_mul(10),
             redactor: self.intake.redactor.clone(),
             inputs: self.inputs.clone(),
+            end: Arc::default(),
         };
+        let end = task.end.clone();
         let task = tokio::spawn(task.run(stage, search, log, file)).abort_handle();
         if let Some(vm) = &mut self.vm {
-            vm.tasks.command = Some(task);
+            vm.tasks.command = Some(CommandHandle { task, end });
         }
     }
 

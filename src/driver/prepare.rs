@@ -7,8 +7,8 @@ use tokio::sync::OnceCell;
 
 use crate::evidence::{RunDir, TranscriptLog};
 use crate::machine::{BootFrom, Cause};
-use crate::plan::{DiskFormat, Plan};
-use crate::qemu::argv::{BootSpec, DiskSpec, FirmwareSpec, MachineSpec};
+use crate::plan::{DiskFormat, DiskUse, Plan};
+use crate::qemu::argv::{BootSpec, FirmwareSpec, MachineSpec};
 use crate::qemu::disk;
 use crate::qmp::RunState;
 use crate::triage::Rules;
@@ -17,6 +17,7 @@ use super::host::{Host, HostFacts};
 use super::launch::{Channels, Launcher};
 use super::recorder::Recorder;
 use super::spec::{RunPlace, has_firmware_console, machine_spec};
+use super::step::StepStart;
 use super::vm::Vm;
 use super::watch;
 
@@ -45,6 +46,8 @@ pub(super) struct Workshop {
     pub(super) started: Instant,
     pub(super) host: OnceCell<Host>,
     pub(super) rules: Arc<Rules>,
+    /// What the run goes on with.
+    pub(super) start: Option<StepStart>,
 }
 
 impl Workshop {
@@ -56,24 +59,39 @@ impl Workshop {
         boot: BootFrom,
     ) -> Result<(Box<Vm>, HostFacts), PrepareError> {
         let host = self.host.get_or_try_init(|| self.find_host()).await?;
+        if let (BootFrom::Checkpoint, Some(start)) = (boot, &self.start) {
+            let vm = self.restore(number, stage, host, start).await?;
+            return Ok((vm, host.facts.clone()));
+        }
+        let fresh = &self.plan.stages[stage];
+        if fresh.disks == DiskUse::Fresh && number > 1 {
+            self.renew_disks(&host.parts.qemu, &fresh.name).await?;
+        }
         let channels = Channels::open(has_firmware_console(&self.plan))?;
         let numbers = channels.numbers();
-        let spec = machine_spec(&self.plan, (stage, boot), &host.parts, &self.place(), numbers);
+        let mut spec = machine_spec(&self.plan, (stage, boot), &host.parts, &self.place(), numbers);
+        if let Some(start) = &self.start {
+            self.put_under(&mut spec, stage, host, start).await?;
+        }
         check_boot_code(&spec)?;
         let watch = watch::of_stage(&self.plan, stage, &self.rules);
         let watch = watch.map_err(|e| PrepareError::new(Cause::Internal, e))?;
-        let launcher = Launcher {
+        let launched = self.launcher(host);
+        let vm = launched
+            .launch(number, spec, channels, watch, RunState::prelaunch)
+            .await?;
+        Ok((vm, host.facts.clone()))
+    }
+
+    pub(super) fn launcher<'a>(&'a self, host: &'a Host) -> Launcher<'a> {
+        Launcher {
             run: &self.run,
             rules: &self.rules,
             recorder: Some(&self.recorder),
             transcript: &self.transcript,
             started: self.started,
             qemu: &host.parts.qemu.binary,
-        };
-        let vm = launcher
-            .launch(number, spec, channels, watch, RunState::prelaunch)
-            .await?;
-        Ok((vm, host.facts.clone()))
+        }
     }
 
     pub(super) fn place(&self) -> RunPlace<'_> {
@@ -91,9 +109,14 @@ fn check_boot_code(spec: &MachineSpec) -> Result<(), PrepareError> {
     if spec.boot != BootSpec::TargetDisk || spec.firmware != FirmwareSpec::Bios {
         return Ok(());
     }
-    let raw = |disk: &&DiskSpec| disk.target && disk.format == DiskFormat::Raw;
-    for disk in spec.disks.iter().filter(raw) {
-        let found = disk::has_boot_code(&disk.path).map_err(|e| PrepareError::new(Cause::HostIoError, e))?;
+    for disk in spec.disks.iter().filter(|disk| disk.target) {
+        // A layer on top is new and holds nothing yet.
+        let layer = disk.layers.first();
+        let (path, format) = layer.map_or((&disk.path, disk.format), |layer| (&layer.path, layer.format));
+        if format != DiskFormat::Raw {
+            continue;
+        }
+        let found = disk::has_boot_code(path).map_err(|e| PrepareError::new(Cause::HostIoError, e))?;
         if !found {
             let detail = format!("the boot code of disk `{}` is empty (440 bytes of zero)", disk.name);
             return Err(PrepareError::new(Cause::NoBootLoader, detail));

@@ -7,7 +7,7 @@ use jiff::civil::Date;
 use serde_json::Value;
 
 use crate::evidence::{EvidenceError, RECORDING, RECORDING_BYTES_MAX, Recording, RunDir};
-use crate::machine::Effect;
+use crate::machine::{Effect, Part};
 use crate::plan::FailurePolicy;
 use crate::serial::tap::Listener;
 use crate::text::Redactor;
@@ -64,7 +64,7 @@ impl Recorder {
         run: &RunDir,
         started: Instant,
         redactor: Redactor,
-        hold: Duration,
+        (hold, part): (Duration, &Part),
         on_failure: Option<FailurePolicy>,
         today: Date,
     ) -> Result<Self, EvidenceError> {
@@ -76,6 +76,7 @@ impl Recorder {
             hold_ms: u64::try_from(hold.as_millis()).unwrap_or(u64::MAX),
             on_failure: on_failure.map(|policy| policy.as_str().to_owned()),
             today: Some(today.to_string()),
+            part: part.clone(),
         };
         recording.append(&Line { t_us: 0, entry });
         Ok(Self {

@@ -115,6 +115,9 @@ pub async fn reopen(request: ReopenRequest) -> Result<Reopened, ReopenError> {
     let started = Instant::now();
     let ReopenRequest { run, .. } = &request;
     let checkpoint = Checkpoint::open(&request.checkpoint)?;
+    if checkpoint.record().memory.is_none() {
+        return Err(RestoreError::PoweredDown.into());
+    }
     let (progress, _) = watch::channel(Progress::default());
     let cancel = Cancel::default();
     let qemu = Qemu::find(&request.qemu, request.qemu_data.clone()).await?;
@@ -130,7 +133,7 @@ pub async fn reopen(request: ReopenRequest) -> Result<Reopened, ReopenError> {
     let images = checkpoint
         .find_images(request.images.clone(), progress.clone(), &cancel)
         .await?;
-    let files = checkpoint.lay_out(&qemu.binary, run.path(), &images).await?;
+    let files = checkpoint.lay_out(&qemu.binary, run.path(), Some(&images)).await?;
     let channels = Channels::open(record.firmware_console)?;
     let numbers = channels.numbers();
     let host = HostSide {

@@ -21,10 +21,11 @@ pub struct MissingInput {
     pub mend: String,
 }
 
-/// Looks for everything that the plan names. Gives all mistakes at once.
-pub fn resolve(plan: &Plan) -> Result<Resolved, Vec<MissingInput>> {
+/// Looks for everything that the plan names; with `only_stage`, for what that stage needs. The image of a stage that is not
+/// the first is looked for by its digest, when that is known. Gives all mistakes at once.
+pub fn resolve(plan: &Plan, only_stage: Option<usize>) -> Result<Resolved, Vec<MissingInput>> {
     let mut missing = Vec::new();
-    for (what, path) in inputs(plan) {
+    for (what, path) in inputs(plan, only_stage) {
         if let Err(problem) = readable(&path) {
             missing.push(MissingInput {
                 problem: format!("{what} `{}` {problem}", path.display()),
@@ -46,8 +47,9 @@ pub fn resolve(plan: &Plan) -> Result<Resolved, Vec<MissingInput>> {
     }
 }
 
-fn inputs(plan: &Plan) -> Vec<(&'static str, PathBuf)> {
+fn inputs(plan: &Plan, only_stage: Option<usize>) -> Vec<(&'static str, PathBuf)> {
     let mut inputs = match &plan.image.source {
+        _ if only_stage.is_some_and(|stage| stage > 0) => Vec::new(),
         ImageSource::Iso(path) | ImageSource::Disk { path, .. } => vec![("the image", path.clone())],
         ImageSource::Kernel { kernel, initrd, .. } => {
             let mut files = vec![("the kernel", kernel.clone())];
@@ -55,7 +57,9 @@ fn inputs(plan: &Plan) -> Vec<(&'static str, PathBuf)> {
             files
         }
     };
-    for stage in &plan.stages {
+    let is_meant = |index: &usize| only_stage.is_none_or(|only| only == *index);
+    let stages = plan.stages.iter().enumerate().filter(|(index, _)| is_meant(index));
+    for (_, stage) in stages {
         if let StageKind::Command { uploads, .. } = &stage.kind {
             inputs.extend(uploads.iter().map(|upload| ("the file to upload", upload.from.clone())));
         }

@@ -9,8 +9,8 @@ use tokio::sync::{OnceCell, mpsc};
 use tokio::task::JoinHandle;
 
 use crate::evidence::{Durability, EvidenceError, Journal, RunDir, TranscriptBudget, TranscriptLog};
-use crate::machine::{Effect, Event, Record, StageReport, State, Verdict};
-use crate::plan::Plan;
+use crate::machine::{Effect, Event, Left, Part, Record, StageReport, State, Verdict};
+use crate::plan::{Plan, StagePlan};
 use crate::qemu::disk::Digest;
 use crate::serial::tap::TapSummary;
 use crate::triage::Rules;
@@ -22,6 +22,7 @@ use super::intake::Intake;
 use super::prepare::Workshop;
 use super::recorder::Recorder;
 use super::secrets::Secrets;
+use super::step::StepStart;
 use super::vm::Vm;
 use super::{signals::StopSignals, trace};
 
@@ -36,6 +37,10 @@ const CONSOLE_TAIL_LINES: usize = 40;
 /// How a run is made.
 #[derive(Debug, Clone)]
 pub struct Options {
+    /// Which part of the gate it is.
+    pub part: Part,
+    /// What it goes on with.
+    pub start: Option<StepStart>,
     /// How long a failed machine is kept for a person, where the gate file asks for it.
     pub hold: Duration,
     /// The rules that name causes.
@@ -72,10 +77,24 @@ pub struct Outcome {
     pub consoles: Vec<(String, TapSummary)>,
     /// True if a signal ended what was being done about the verdict.
     pub was_cut_short: bool,
+    /// Which part of the gate it was.
+    pub part: Part,
+    /// What is known of the guest at the end.
+    pub left: Left,
     /// Lines of the trace that could not be written.
     pub trace_lost: u64,
     /// The last lines of the last console, printable.
     pub console_tail: Vec<String>,
+}
+
+impl Outcome {
+    /// The stages of the run, with what is known of each.
+    pub fn stages<'a>(&'a self, plan: &'a Plan) -> impl Iterator<Item = (&'a StagePlan, &'a StageReport)> {
+        let part = self.part.stages(plan);
+        let all = plan.stages.iter().zip(&self.reports).enumerate();
+        all.filter(move |(index, _)| part.contains(index))
+            .map(|(_, stage)| stage)
+    }
 }
 
 /// Runs a gate to its verdict. Must be called in a tokio runtime.
@@ -98,19 +117,33 @@ pub async fn run(
     let redactor = secrets.redactor();
     run.keep_gate(&redactor.redact(options.kept_gate.as_bytes()))?;
     let today = jiff::Timestamp::now().to_zoned(jiff::tz::TimeZone::UTC).date();
-    let recorder = Recorder::create(&run, started, redactor.clone(), options.hold, plan.on_failure, today)?;
+    let recorder = Recorder::create(
+        &run,
+        started,
+        redactor.clone(),
+        (options.hold, &options.part),
+        plan.on_failure,
+        today,
+    )?;
     let rules = options.rules.clone();
     let workshop = Arc::new(Workshop {
         plan: plan.clone(),
         run: run.clone(),
         rules: rules.clone(),
+        start: options.start.clone(),
         recorder: recorder.clone(),
         transcript: Arc::new(Mutex::new(transcript)),
         started,
         host: OnceCell::new(),
     });
     let mut driver = Driver {
-        intake: Intake::new(plan.clone(), rules, redactor, options.hold, today),
+        intake: Intake::new(
+            plan.clone(),
+            rules,
+            redactor,
+            (options.hold, options.part.clone()),
+            today,
+        ),
         recorder,
         plan,
         secrets,
@@ -292,6 +325,8 @@ impl Driver<'_> {
             started: self.started,
             took: self.started.elapsed(),
             consoles: self.consoles.clone(),
+            part: self.intake.machine.part().clone(),
+            left: self.intake.left(&self.run.info().id),
             was_cut_short: self.intake.machine.was_cut_short(),
             trace_lost: self.trace.lost(),
             console_tail: match &self.vm {

@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use crate::machine::Event;
-use crate::plan::{Plan, StageKind};
+use crate::plan::Plan;
 use crate::serial::marker::{Match, Watch, WatchError};
 use crate::text::Redactor;
 use crate::triage::Rules;
@@ -35,12 +35,8 @@ impl Search {
         file: String,
         redactor: Redactor,
     ) -> Result<Self, WatchError> {
-        let (pass, fail) = match &plan.stages[stage].kind {
-            StageKind::Command { pass, fail, .. } => (&pass[..], &fail[..]),
-            StageKind::Boot | StageKind::InstalledBoot { .. } => (&[][..], &[][..]),
-        };
         Ok(Self {
-            watch: watch::of_command(pass, fail, rules)?,
+            watch: watch::of_command(&plan.stages[stage].kind, rules)?,
             file,
             redactor,
         })
@@ -70,6 +66,10 @@ impl Search {
         if let Some(pattern) = index("fail:") {
             let evidence = evidence();
             return Hit::Line(Event::FailLineSeen { pattern, evidence });
+        }
+        if let Some(pattern) = index("until:") {
+            let evidence = evidence();
+            return Hit::Line(Event::UntilLineSeen { pattern, evidence });
         }
         Hit::Rule(found)
     }

@@ -52,6 +52,12 @@ impl RunPlace<'_> {
         let (name, format) = (&disk.name, disk.format.as_str());
         self.directory.join(format!("disks/{name}.{format}"))
     }
+
+    /// What is kept of a disk that a stage has blank again.
+    pub fn disk_before(&self, disk: &DiskPlan, stage: &str) -> PathBuf {
+        let (name, format) = (&disk.name, disk.format.as_str());
+        self.directory.join(format!("disks/{name}.before-{stage}.{format}"))
+    }
 }
 
 /// The sockets that a machine inherits, by number.
@@ -114,7 +120,7 @@ pub fn machine_spec(
 }
 
 fn boot_spec(plan: &Plan, boot: BootFrom, run: &RunPlace<'_>) -> BootSpec {
-    if boot == BootFrom::TargetDisk {
+    if boot != BootFrom::Image {
         return BootSpec::TargetDisk;
     }
     let attach = plan.image.attach;

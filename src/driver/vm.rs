@@ -13,6 +13,7 @@ use crate::serial::console::Console;
 use crate::serial::tap::SerialNotice;
 use crate::ssh::{HostKeyPin, LoginWatch};
 
+use super::command::CommandHandle;
 use super::hold::{Expiry, Holder};
 use super::input::{Input, VmInput};
 use super::{heartbeat, idle};
@@ -54,14 +55,14 @@ pub(super) struct SshSide {
 #[derive(Default)]
 pub(super) struct Tasks {
     pub(super) heartbeat: Option<AbortHandle>,
-    pub(super) command: Option<AbortHandle>,
+    pub(super) command: Option<CommandHandle>,
     pub(super) checkpoint: Option<AbortHandle>,
     pub(super) others: Vec<AbortHandle>,
 }
 
 impl Drop for Tasks {
     fn drop(&mut self) {
-        let tasks = [self.heartbeat.take(), self.command.take(), self.checkpoint.take()];
+        let tasks = [self.heartbeat.take(), self.checkpoint.take()];
         let tasks = tasks.into_iter().flatten();
         for task in tasks.chain(self.others.drain(..)) {
             task.abort();

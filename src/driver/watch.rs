@@ -48,18 +48,14 @@ pub(super) fn of_firmware(rules: &Rules) -> Result<Watch, WatchError> {
 }
 
 /// The targets for the output of a stage's command.
-pub(super) fn of_command(pass: &[Pattern], fail: &[Pattern], rules: &Rules) -> Result<Watch, WatchError> {
+pub(super) fn of_command(stage: &StageKind, rules: &Rules) -> Result<Watch, WatchError> {
     let mut targets = triage::targets(rules, &[Source::CommandOutput]);
-    targets.extend(
-        pass.iter()
-            .enumerate()
-            .map(|(index, p)| text(format!("pass:{index}"), p.clone())),
-    );
-    targets.extend(
-        fail.iter()
-            .enumerate()
-            .map(|(index, p)| text(format!("fail:{index}"), p.clone())),
-    );
+    if let StageKind::Command { pass, fail, until, .. } = stage {
+        for (kind, patterns) in [("pass", pass), ("fail", fail), ("until", until)] {
+            let numbered = patterns.iter().enumerate();
+            targets.extend(numbered.map(|(index, pattern)| text(format!("{kind}:{index}"), pattern.clone())));
+        }
+    }
     Watch::new(targets)
 }
 

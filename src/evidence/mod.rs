@@ -11,6 +11,7 @@ mod recording;
 mod reserve;
 mod rundir;
 mod screenshot;
+mod step;
 mod transcript;
 
 pub use atomic::write_atomically;
@@ -26,4 +27,5 @@ pub use recording::{RECORDING, RECORDING_BYTES_MAX, Recording};
 pub use reserve::{RESERVE_BYTES, Reserve};
 pub use rundir::{KEPT_GATE, RunDir, RunInfo, SOCKET_PATH_BYTES_MAX};
 pub use screenshot::{PPM_BYTES_MAX, SIDE_PIXELS_MAX, ScreenshotError, ppm_to_png};
+pub use step::{HandedOn, STEP, STEP_FORMAT, StepRecord, newest_step};
 pub use transcript::{TranscriptBudget, TranscriptLog};

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use statig::blocking::{IntoStateMachineExt as _, StateMachine};
 
 use crate::machine::gate::{Gate, Outbox};
-use crate::machine::{Class, Deadlines, Effect, Event, StageReport, State, Verdict};
+use crate::machine::{Class, Deadlines, Effect, Event, Left, Part, StageReport, State, Verdict};
 use crate::plan::{Evidence, Plan};
 
 /// The gate's state machine. It performs nothing: whoever holds it hands in what happened and does what it asks.
@@ -28,8 +28,29 @@ impl fmt::Debug for Machine {
 impl Machine {
     /// A machine for a plan. `hold` is how long a failed machine is kept for a person when the plan asks for it.
     pub fn new(plan: Arc<Plan>, hold: Duration) -> Self {
+        Self::of_part(plan, hold, Part::Whole)
+    }
+
+    /// A machine for a part of a plan. Its stage must be one of the plan's.
+    pub fn of_part(plan: Arc<Plan>, hold: Duration, part: Part) -> Self {
         Self {
-            inner: Gate::new(plan, hold).state_machine(),
+            inner: Gate::new(plan, hold, part).state_machine(),
+        }
+    }
+
+    /// Which part of the plan it runs.
+    pub fn part(&self) -> &Part {
+        &self.gate().part
+    }
+
+    /// What is known of the guest of the current stage, as far as the machine knows it.
+    pub fn left(&self) -> Left {
+        let gate = self.gate();
+        Left {
+            reached: gate.reports[gate.stage].reached,
+            marker_seen: gate.boot.marker_seen,
+            ssh_stable: gate.boot.ssh.stable,
+            ..Left::default()
         }
     }
 

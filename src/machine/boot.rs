@@ -16,7 +16,10 @@ impl Gate {
         let stage = self.stage;
         self.begin_stage(out, stage);
         self.arm_fixed(out, DeadlineKind::Prepare);
-        let boot = BootFrom::of(self.plan_stage());
+        let boot = match self.restored_from() {
+            Some(_) => BootFrom::Checkpoint,
+            None => BootFrom::of(self.plan_stage()),
+        };
         out.ask(Effect::Prepare { stage, boot });
     }
 
@@ -29,6 +32,9 @@ impl Gate {
                 self.scale_percent = *scale_percent;
                 self.reach(Evidence::Process);
                 self.arm_stage(out);
+                if let Some(left) = self.restored_from().cloned() {
+                    return self.restored(out, &left);
+                }
                 let to = if self.boots_installed() {
                     State::BootingDisk
                 } else {

@@ -49,6 +49,12 @@ causes! {
     EveryClaimProved: "every-claim-proved", Passed,
         "Every stage's claim is proved.",
         "";
+    NotEverythingTested: "not-everything-tested", Passed,
+        "Nothing failed, but not every stage has tested what it is for.",
+        "";
+    StageProved: "stage-proved", Passed,
+        "The claim of this stage is proved; the others are proved by runs of their own.",
+        "";
     KernelPanic: "kernel-panic", Failed,
         "The guest's kernel panicked.",
         "Read the lines before the panic on the serial console.";
@@ -196,6 +202,21 @@ causes! {
     ImageDigestMismatch: "image-digest-mismatch", Infrastructure,
         "The image is not the one that the gate file pins.",
         "Fetch the image again, or update `sha256` in the gate file.";
+    NotRestored: "not-restored", Infrastructure,
+        "What the stage before has left can't go on here.",
+        "Run the stage on a host with the same QEMU and accelerator, or run the stage before it again.";
+    RestoredSilent: "restored-silent", Infrastructure,
+        "The restored machine does not answer over SSH as it did before it was saved.",
+        "Run this stage again; if it stays silent, run the stage before it again.";
+    CheckpointFailed: "checkpoint-failed", Infrastructure,
+        "The stage has passed, but what the next one goes on with could not be saved.",
+        "Free space where the runs are kept, then run the stage again.";
+    PredecessorFailed: "predecessor-failed", Failed,
+        "The stage was skipped, because the one before it did not pass.",
+        "Look at the run of the stage that did not pass.";
+    PredecessorMissing: "predecessor-missing", Infrastructure,
+        "The stage was skipped, because there is no whole run of the one before it.",
+        "Run the stage before it first, or say by `--from` where its run or its bundle is.";
     Cancelled: "cancelled", Cancelled,
         "The run was stopped from outside.",
         "";

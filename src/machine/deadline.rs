@@ -19,6 +19,8 @@ pub enum DeadlineKind {
     SshStable,
     /// The command must print something.
     NoProgress,
+    /// The command must end when it is told to.
+    EndCommand,
     /// The guest must power down after the power button.
     PowerDown,
     /// QEMU must exit.
@@ -53,13 +55,14 @@ pub enum DeadlineKind {
 
 impl DeadlineKind {
     /// Every kind.
-    pub const ALL: [Self; 21] = [
+    pub const ALL: [Self; 22] = [
         Self::Prepare,
         Self::Stage,
         Self::Confirm,
         Self::SshAppear,
         Self::SshStable,
         Self::NoProgress,
+        Self::EndCommand,
         Self::PowerDown,
         Self::Exit,
         Self::Release,
@@ -86,6 +89,7 @@ impl DeadlineKind {
             Self::SshAppear => "ssh-appear",
             Self::SshStable => "ssh-stable",
             Self::NoProgress => "no-progress",
+            Self::EndCommand => "end-command",
             Self::PowerDown => "power-down",
             Self::Exit => "exit",
             Self::Release => "release",
@@ -124,6 +128,7 @@ impl DeadlineKind {
                 | Self::SshAppear
                 | Self::SshStable
                 | Self::NoProgress
+                | Self::EndCommand
                 | Self::PowerDown
                 | Self::Unlock
                 | Self::LoginSettle
@@ -140,7 +145,7 @@ impl DeadlineKind {
         Duration::from_secs(match self {
             Self::Prepare | Self::Save => 120,
             Self::Confirm | Self::Release | Self::Capture | Self::SaveProgress | Self::Exit | Self::Discard => 10,
-            Self::PowerDown | Self::Unlock => 30,
+            Self::EndCommand | Self::PowerDown | Self::Unlock => 30,
             Self::QmpGone | Self::IoCause => 2,
             Self::LastWords => 1,
             Self::Stop | Self::Journal => 3,

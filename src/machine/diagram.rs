@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::machine::explore::{Edge, Exploration, explore};
-use crate::machine::specimen::representative_plan;
+use crate::machine::specimen::{representative_parts, representative_plan};
 use crate::machine::{DeadlineKind, State, Superstate};
 
 const SUPERSTATES: [Superstate; 4] = [
@@ -21,12 +21,14 @@ pub fn walk(origin: Instant) -> Exploration {
     let mut all = Exploration::default();
     for encrypted in [true, false] {
         let plan = Arc::new(representative_plan(encrypted));
-        let found = explore(&plan, Duration::from_secs(1800), origin);
-        all.edges.extend(found.edges);
-        all.configurations += found.configurations;
-        all.machines.extend(found.machines);
-        for (state, kinds) in found.deadlines {
-            all.deadlines.entry(state).or_default().extend(kinds);
+        for part in representative_parts(&plan, encrypted) {
+            let found = explore(&plan, Duration::from_secs(1800), part, origin);
+            all.edges.extend(found.edges);
+            all.configurations += found.configurations;
+            all.machines.extend(found.machines);
+            for (state, kinds) in found.deadlines {
+                all.deadlines.entry(state).or_default().extend(kinds);
+            }
         }
     }
     all

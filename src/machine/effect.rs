@@ -31,6 +31,11 @@ pub enum Effect {
         /// The stage.
         stage: usize,
     },
+    /// End the command of a stage and its process group: answers `CommandEnded`.
+    EndCommand {
+        /// The stage.
+        stage: usize,
+    },
     /// Stop following the command.
     AbandonCommand,
     /// Send the answer to the passphrase prompt of a stage over the console.
@@ -53,6 +58,9 @@ pub enum Effect {
     /// Save memory, devices and disks of the stopped guest: answers `CheckpointProgressed` … `CheckpointSaved` or
     /// `CheckpointFailed`.
     SaveCheckpoint,
+    /// Describe disks and firmware of a machine that has ended, so that another can go on with them: answers
+    /// `CheckpointProgressed` … `CheckpointSaved` or `CheckpointFailed`.
+    SaveDisks,
     /// Stop saving; what was written keeps a name that says that it is not whole.
     AbandonCheckpoint,
     /// Let a person in: the machine is held.
@@ -68,6 +76,8 @@ pub enum BootFrom {
     Image,
     /// The target disk, with the image detached.
     TargetDisk,
+    /// Nothing: it goes on where another run has saved it.
+    Checkpoint,
 }
 
 impl BootFrom {

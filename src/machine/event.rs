@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::machine::record::EvidenceRef;
-use crate::machine::{Cause, Class, DeadlineKind};
+use crate::machine::{Cause, Class, DeadlineKind, StopSignal};
 
 /// Something that happened.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -102,6 +102,18 @@ pub enum Event {
     RuleMatched(Finding),
     /// What the rules would say at the stage's end has changed.
     ProspectsChanged(Prospects),
+    /// The command printed a line that ends it, and well.
+    UntilLineSeen {
+        /// Which of the stage's until patterns.
+        pattern: usize,
+        /// Where.
+        evidence: EvidenceRef,
+    },
+    /// It was asked in the guest whether the stage can test what it is for.
+    ConditionChecked {
+        /// How the condition's command ended: it holds if the status is 0.
+        exit: CommandExit,
+    },
     /// The SSH connection under the command broke; the command goes on in the guest.
     ConnectionLost,
     /// The command was picked up again.
@@ -372,26 +384,4 @@ pub enum CommandExit {
     Status(i32),
     /// By a signal.
     Signal(String),
-}
-
-/// A signal that asks bootgate to stop.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub enum StopSignal {
-    /// SIGINT: Ctrl-C.
-    Interrupt,
-    /// SIGTERM.
-    Terminate,
-    /// SIGHUP: the terminal is gone.
-    HangUp,
-}
-
-impl StopSignal {
-    /// The signal's name.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Interrupt => "SIGINT",
-            Self::Terminate => "SIGTERM",
-            Self::HangUp => "SIGHUP",
-        }
-    }
 }

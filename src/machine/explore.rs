@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use crate::machine::record::Record;
 use crate::machine::specimen::representative_events;
-use crate::machine::{Class, DeadlineKind, Effect, Machine, State};
+use crate::machine::{Class, DeadlineKind, Effect, Machine, Part, State};
 use crate::plan::Plan;
 
 /// One way from a state to another.
@@ -42,12 +42,12 @@ pub struct Exploration {
     pub machines: Vec<Machine>,
 }
 
-/// Walks the machine of one plan.
-pub fn explore(plan: &Arc<Plan>, hold: Duration, origin: Instant) -> Exploration {
+/// Walks the machine of one plan, or of a part of it.
+pub fn explore(plan: &Arc<Plan>, hold: Duration, part: Part, origin: Instant) -> Exploration {
     let mut found = Exploration::default();
     let mut seen = BTreeSet::new();
     let mut queue = VecDeque::new();
-    let mut first = Machine::new(plan.clone(), hold);
+    let mut first = Machine::of_part(plan.clone(), hold, part);
     first.start(origin);
     queue.push_back((first, origin));
     while let Some((machine, now)) = queue.pop_front() {
@@ -122,11 +122,16 @@ fn relevant_facts(machine: &Machine) -> String {
     let pending = boot.pending.is_some();
     match machine.state() {
         State::Booting => format!("{resets:?} {logins:?} {pending} {} {}", boot.spoke, boot.kernel_seen),
+        State::Resuming => format!("{logins:?} {pending}"),
         State::MarkerSeen => format!("{logins:?} {}", ssh.stable),
         State::SshStable => format!("{}", ssh.stable),
         State::Installing | State::Triaged => {
             let ended = command.ended.as_ref().map(|(exit, _)| exit);
-            format!("{} {:?} {ended:?} {}", ssh.stable, command.pass_seen, command.lost)
+            let until = (command.until.is_some(), command.untested.is_some());
+            format!(
+                "{} {:?} {ended:?} {} {until:?}",
+                ssh.stable, command.pass_seen, command.lost
+            )
         }
         State::BootingDisk => format!(
             "{resets:?} {pending} {} {} {} {}",

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use statig::Outcome;
 
 use crate::machine::record::{EvidenceRef, Record, StageOutcome, StageReport};
-use crate::machine::{Cause, Class, DeadlineKind, Deadlines, Effect, Finding, Prospects, State, Verdict};
+use crate::machine::{Cause, Class, DeadlineKind, Deadlines, Effect, Finding, Part, Prospects, State, Verdict};
 use crate::plan::{Evidence, Plan, StageKind, StagePlan, VmUse};
 
 /// What a handler answers.
@@ -131,6 +131,10 @@ pub(super) struct SshFacts {
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(super) struct CommandFacts {
     pub(super) pass_seen: Vec<bool>,
+    /// The line that ends the command well.
+    pub(super) until: Option<EvidenceRef>,
+    /// Why the command does not test what the stage is for.
+    pub(super) untested: Option<String>,
     pub(super) ended: Option<(crate::machine::CommandExit, EvidenceRef)>,
     pub(super) lost: bool,
 }
@@ -139,6 +143,7 @@ pub(super) struct CommandFacts {
 #[derive(Debug, Clone)]
 pub(super) struct Gate {
     pub(super) plan: Arc<Plan>,
+    pub(super) part: Part,
     pub(super) hold: Duration,
     pub(super) stage: usize,
     pub(super) reports: Vec<StageReport>,
@@ -161,12 +166,14 @@ pub(super) struct Gate {
 }
 
 impl Gate {
-    pub(super) fn new(plan: Arc<Plan>, hold: Duration) -> Self {
+    pub(super) fn new(plan: Arc<Plan>, hold: Duration, part: Part) -> Self {
+        let stage = part.only_stage().unwrap_or(0);
         let reports = plan.stages.iter().map(|_| StageReport::default()).collect();
         Self {
             plan,
+            part,
             hold,
-            stage: 0,
+            stage,
             reports,
             scale_percent: 100,
             deadlines: Deadlines::default(),
@@ -270,7 +277,16 @@ impl Gate {
             return self.fail_by_rule(out, "rule-at-stage-end", finding);
         }
         self.deadlines.disarm(DeadlineKind::Stage);
-        self.end_stage(out, StageOutcome::Passed);
+        let untested = self.command.untested.take();
+        self.end_stage(
+            out,
+            if untested.is_some() {
+                StageOutcome::NotTested
+            } else {
+                StageOutcome::Passed
+            },
+        );
+        self.reports[self.stage].not_tested = untested;
         let next = self.stage + 1;
         let Some(next_stage) = self.plan.stages.get(next) else {
             let clean = self.plan.disks.iter().any(|disk| disk.keep);
@@ -278,6 +294,9 @@ impl Gate {
         };
         if next_stage.vm == VmUse::Fresh {
             return self.go(out, State::PoweringDown, reason);
+        }
+        if self.hands_on().is_some() {
+            return self.go(out, State::Pausing, reason);
         }
         let reached = self.reports[self.stage].reached;
         self.begin_stage(out, next);

@@ -4,7 +4,7 @@ use statig::Outcome::{Handled, Super};
 
 use crate::machine::effect::EndMode;
 use crate::machine::gate::{Gate, Outbox, Reason, Step};
-use crate::machine::{Cause, DeadlineKind, Effect, Event, GuestStatus, State, Verdict};
+use crate::machine::{Cause, DeadlineKind, Effect, Event, GuestStatus, Handed, State};
 
 impl Gate {
     pub(super) fn enter_powering_down(&mut self, out: &mut Outbox) {
@@ -71,13 +71,14 @@ impl Gate {
         match event {
             Event::ImagesReleased => {
                 let reason = Reason::event("images-released");
-                if self.stage + 1 < self.plan.stages.len() {
+                if self.hands_on() == Some(Handed::Disks) {
+                    return self.go(out, State::Checkpointing, reason);
+                }
+                if self.stage + 1 < self.part.stages(&self.plan).end {
                     self.stage += 1;
                     return self.go(out, State::Preparing, reason);
                 }
-                let verdict = Verdict::of(Cause::EveryClaimProved, String::new(), self.stage, State::Releasing);
-                self.decide(out, verdict, &reason);
-                self.go(out, State::Finished, reason)
+                self.finish_passed(out, STATE, reason)
             }
             Event::ImageLocked { detail } => {
                 let reason = Reason::event("image-locked").detail(detail);

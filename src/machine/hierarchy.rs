@@ -55,11 +55,14 @@ impl statig::blocking::State<Gate> for State {
     fn call_handler(&mut self, gate: &mut Gate, event: &Event, out: &mut Outbox) -> Step {
         match self {
             Self::Preparing => gate.preparing(event, out),
+            Self::Resuming => gate.resuming(event, out),
             Self::Booting => gate.booting(event, out),
             Self::MarkerSeen => gate.marker_seen(event, out),
             Self::SshStable => gate.ssh_stable(event, out),
             Self::Installing => gate.installing(event, out),
             Self::Triaged => gate.triaged(event, out),
+            Self::Pausing => gate.pausing(event, out),
+            Self::Checkpointing => gate.checkpointing(event, out),
             Self::PoweringDown => gate.powering_down(event, out),
             Self::Exiting => gate.exiting(event, out),
             Self::Releasing => gate.releasing(event, out),
@@ -79,11 +82,14 @@ impl statig::blocking::State<Gate> for State {
         gate.current = *self;
         match self {
             Self::Preparing => gate.enter_preparing(out),
+            Self::Resuming => gate.enter_resuming(out),
             Self::Booting => gate.enter_booting(out),
             Self::MarkerSeen => gate.enter_marker_seen(out),
             Self::SshStable => gate.enter_ssh_stable(out),
             Self::Installing => gate.enter_installing(out),
             Self::Triaged => gate.enter_triaged(out),
+            Self::Pausing => gate.enter_pausing(out),
+            Self::Checkpointing => gate.enter_checkpointing(out),
             Self::PoweringDown => gate.enter_powering_down(out),
             Self::Exiting => gate.enter_exiting(out),
             Self::Releasing => gate.enter_releasing(out),
@@ -99,8 +105,11 @@ impl statig::blocking::State<Gate> for State {
         }
     }
 
-    fn call_exit_action(&mut self, gate: &mut Gate, _out: &mut Outbox) {
+    fn call_exit_action(&mut self, gate: &mut Gate, out: &mut Outbox) {
         gate.deadlines.leave_state();
+        if *self == Self::Checkpointing {
+            out.ask(Effect::AbandonCheckpoint);
+        }
     }
 
     fn superstate(&mut self) -> Option<Superstate> {

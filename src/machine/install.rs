@@ -4,7 +4,7 @@ use statig::Outcome::{Handled, Super};
 
 use crate::machine::boot::STATUS_RUNNING;
 use crate::machine::gate::{CommandFacts, Gate, Outbox, Reason, Step};
-use crate::machine::{Cause, CommandExit, DeadlineKind, Effect, Event, GuestStatus, State};
+use crate::machine::{Cause, CommandExit, DeadlineKind, Effect, Event, EvidenceRef, GuestStatus, State};
 use crate::plan::{Evidence, Pattern, StageKind};
 
 impl Gate {
@@ -38,11 +38,14 @@ impl Gate {
                 Handled
             }
             Event::CommandProgressed => {
-                self.arm_no_progress(out);
+                if self.command.until.is_none() {
+                    self.arm_no_progress(out);
+                }
                 Handled
             }
             Event::PassLineSeen { pattern, evidence } => {
                 if let Some(seen) = self.command.pass_seen.get_mut(*pattern)
+                    && self.command.until.as_ref().is_none_or(|until| until == evidence)
                     && !std::mem::replace(seen, true)
                 {
                     let detail = self.command_patterns().0[*pattern].to_string();
@@ -50,6 +53,16 @@ impl Gate {
                 }
                 Handled
             }
+            Event::UntilLineSeen { pattern, evidence } => {
+                self.until_line(out, *pattern, evidence);
+                Handled
+            }
+            Event::ConditionChecked { exit } => {
+                self.condition_checked(out, exit);
+                Handled
+            }
+            // Whoever is ended in the middle may complain.
+            Event::FailLineSeen { .. } | Event::OutputRuleMatched(_) if self.command.until.is_some() => Handled,
             Event::FailLineSeen { pattern, evidence } => {
                 let detail = self.command_patterns().1.get(*pattern).map(ToString::to_string);
                 let reason = Reason::event("fail-line-seen")
@@ -69,15 +82,9 @@ impl Gate {
                 out.note(STATE, "command-reattached", "no output was lost", None);
                 Handled
             }
-            Event::CommandEnded { exit, evidence } => {
-                self.command.ended = Some((exit.clone(), evidence.clone()));
-                let detail = match exit {
-                    CommandExit::Status(status) => format!("exit status {status}"),
-                    CommandExit::Signal(name) => format!("killed by {name}"),
-                };
-                let reason = Reason::event("command-ended").detail(detail).evidence(evidence);
-                self.go(out, State::Triaged, reason)
-            }
+            Event::CommandEnded { exit, evidence } => self.command_ended(out, exit, evidence),
+            Event::DeadlinePassed(DeadlineKind::EndCommand) => self.not_ended(out, "it did not end in time"),
+            Event::CommandUnreachable { detail } if self.command.until.is_some() => self.not_ended(out, detail),
             Event::CommandUnreachable { detail } => {
                 let reason = Reason::event("command-unreachable").detail(detail);
                 self.fail(out, STATE, Cause::CommandUnreachable, reason)
@@ -88,6 +95,63 @@ impl Gate {
                 self.fail(out, STATE, Cause::CommandTimeout, reason)
             }
             _ => Super,
+        }
+    }
+
+    fn command_ended(&mut self, out: &mut Outbox, exit: &CommandExit, evidence: &EvidenceRef) -> Step {
+        self.command.ended = Some((exit.clone(), evidence.clone()));
+        let detail = exit_words(exit);
+        if let Some(line) = self.command.until.clone() {
+            let reason = Reason::event("until-line-seen").confirmed("the command was ended");
+            return self.go(out, State::Triaged, reason.detail(detail).evidence(&line));
+        }
+        let reason = Reason::event("command-ended").detail(detail).evidence(evidence);
+        self.go(out, State::Triaged, reason)
+    }
+
+    /// The stage ends well here. The command is ended before anything else is done to its machine.
+    fn until_line(&mut self, out: &mut Outbox, pattern: usize, evidence: &EvidenceRef) {
+        let StageKind::Command { until, .. } = &self.plan_stage().kind else {
+            return;
+        };
+        let Some(line) = until.get(pattern).filter(|_| self.command.until.is_none()) else {
+            return;
+        };
+        out.note(State::Installing, "until-line-seen", line.to_string(), Some(evidence));
+        self.command.until = Some(evidence.clone());
+        self.deadlines.disarm(DeadlineKind::Stage);
+        self.deadlines.disarm(DeadlineKind::NoProgress);
+        self.arm_fixed(out, DeadlineKind::EndCommand);
+        out.ask(Effect::EndCommand { stage: self.stage });
+    }
+
+    /// The line has come; what was to end with it may still run.
+    fn not_ended(&mut self, out: &mut Outbox, why: &str) -> Step {
+        self.remark(format!(
+            "the command printed the line that ends it, and may still run in the guest: {why}"
+        ));
+        let mut reason = Reason::event("until-line-seen").detail(why);
+        if let Some(line) = &self.command.until {
+            reason = reason.evidence(line);
+        }
+        self.go(out, State::Triaged, reason)
+    }
+
+    fn condition_checked(&mut self, out: &mut Outbox, exit: &CommandExit) {
+        let StageKind::Command {
+            only_tests_if: Some(condition),
+            ..
+        } = &self.plan_stage().kind
+        else {
+            return;
+        };
+        let said = format!("`{}`: {}", condition.command, exit_words(exit));
+        if *exit == CommandExit::Status(0) {
+            out.note(State::Installing, "condition-holds", said, None);
+        } else {
+            let untested = format!("{} ({said})", condition.because);
+            out.note(State::Installing, "condition-does-not-hold", &untested, None);
+            self.command.untested = Some(untested);
         }
     }
 
@@ -119,6 +183,12 @@ impl Gate {
     /// The outcome of the command: a status of 0 and every line that the stage asks for, or a failure with its cause.
     fn classify(&mut self, out: &mut Outbox) -> Step {
         const STATE: State = State::Triaged;
+        if let Some(line) = self.command.until.clone() {
+            let reason = Reason::event("outcome-classified")
+                .confirmed(STATUS_RUNNING)
+                .evidence(&line);
+            return self.complete_if_printed(out, reason.detail("ended at its line"));
+        }
         let Some((exit, evidence)) = self.command.ended.clone() else {
             return self.fail(out, STATE, Cause::Internal, Reason::event("no-exit-status"));
         };
@@ -126,20 +196,36 @@ impl Gate {
             .confirmed(STATUS_RUNNING)
             .evidence(&evidence);
         match exit {
-            CommandExit::Status(0) => {
-                let missing = self.command.pass_seen.iter().position(|seen| !seen);
-                if let Some(index) = missing {
-                    let detail = format!("{} never appeared", self.command_patterns().0[index]);
-                    return self.fail(out, STATE, Cause::ExpectedLineMissing, reason.detail(detail));
+            CommandExit::Status(0) => match &self.plan_stage().kind {
+                StageKind::Command { until, .. } if !until.is_empty() => {
+                    let lines: Vec<_> = until.iter().map(ToString::to_string).collect();
+                    let detail = format!("it ended before it printed {}", lines.join(" or "));
+                    self.fail(out, STATE, Cause::ExpectedLineMissing, reason.detail(detail))
                 }
-                self.reach(Evidence::Installed);
-                self.complete_stage(out, reason.detail("clean"))
-            }
+                _ => self.complete_if_printed(out, reason.detail("clean")),
+            },
             CommandExit::Status(status) => {
                 let reason = reason.detail(format!("exit status {status}"));
                 self.fail(out, STATE, Cause::CommandFailed, reason)
             }
             CommandExit::Signal(name) => self.fail(out, STATE, Cause::CommandKilled, reason.detail(name)),
         }
+    }
+
+    fn complete_if_printed(&mut self, out: &mut Outbox, reason: Reason) -> Step {
+        let missing = self.command.pass_seen.iter().position(|seen| !seen);
+        if let Some(index) = missing {
+            let detail = format!("{} never appeared", self.command_patterns().0[index]);
+            return self.fail(out, State::Triaged, Cause::ExpectedLineMissing, reason.detail(detail));
+        }
+        self.reach(Evidence::Installed);
+        self.complete_stage(out, reason)
+    }
+}
+
+fn exit_words(exit: &CommandExit) -> String {
+    match exit {
+        CommandExit::Status(status) => format!("exit status {status}"),
+        CommandExit::Signal(name) => format!("killed by {name}"),
     }
 }

@@ -18,11 +18,14 @@ mod handover;
 mod hierarchy;
 mod install;
 mod installed;
+mod part;
 mod record;
 mod run;
+mod signal;
 mod specimen;
 mod ssh;
 mod state;
+mod step;
 mod verdict;
 
 pub use api::Machine;
@@ -32,10 +35,12 @@ pub use diagram::{deadlines_csv, mermaid, transitions_csv, walk};
 pub use effect::{BootFrom, Effect, EndMode};
 pub use event::{
     CommandExit, Event, Finding, GuestStatus, IdentityFault, Mark, ProbeClass, ProcessEnd, Prospects, RuleFacts,
-    Sighting, SshStability, StopSignal,
+    Sighting, SshStability,
 };
 pub use explore::{Configuration, Edge, Exploration, explore};
+pub use part::{Handed, Left, Part, Step};
 pub use record::{EvidenceRef, FINDINGS_MAX, Record, StageOutcome, StageReport};
-pub use specimen::{representative_events, representative_plan};
+pub use signal::StopSignal;
+pub use specimen::{representative_events, representative_parts, representative_plan};
 pub use state::{State, Superstate};
 pub use verdict::{Class, Verdict};

@@ -99,12 +99,16 @@ pub enum Record {
 pub enum StageOutcome {
     /// Its claim is proved.
     Passed,
+    /// Nothing failed, but it did not test what it is for.
+    NotTested,
     /// Its claim is not proved.
     Failed,
     /// The run ended in it for a reason that says nothing about the image.
     Undecided,
     /// It was not reached.
     NotReached,
+    /// It is a run of its own, and nothing was started, because the stage before it did not pass.
+    Skipped,
 }
 
 impl StageOutcome {
@@ -112,9 +116,11 @@ impl StageOutcome {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Passed => "passed",
+            Self::NotTested => "not-tested",
             Self::Failed => "failed",
             Self::Undecided => "undecided",
             Self::NotReached => "not-reached",
+            Self::Skipped => "skipped",
         }
     }
 }
@@ -130,6 +136,8 @@ pub struct StageReport {
     pub began: Option<Instant>,
     /// When it ended.
     pub ended: Option<Instant>,
+    /// Why it did not test what it is for, as a sentence.
+    pub not_tested: Option<String>,
     /// What is weaker than it should be, as sentences.
     pub remarks: Vec<String>,
     /// The rules that were certain in it, in order; each once, and not more than [`FINDINGS_MAX`].
@@ -143,6 +151,7 @@ impl Default for StageReport {
             reached: None,
             began: None,
             ended: None,
+            not_tested: None,
             remarks: Vec::new(),
             findings: Vec::new(),
         }

@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use statig::Outcome::{Handled, Super};
 
-use crate::machine::event::{GuestStatus, ProcessEnd, StopSignal};
+use crate::machine::event::{GuestStatus, ProcessEnd};
 use crate::machine::gate::{Gate, Outbox, Reason, Step};
 use crate::machine::{
-    Cause, DeadlineKind, Effect, Event, EvidenceRef, Finding, Mark, Record, Sighting, State, Verdict,
+    Cause, DeadlineKind, Effect, Event, EvidenceRef, Finding, Mark, Record, Sighting, State, StopSignal, Verdict,
 };
 use crate::plan::Evidence;
 use crate::units::ByteSize;
@@ -87,7 +87,10 @@ impl Gate {
         let reason = Reason::event("cancelled").detail(signal.name());
         let mut verdict = Verdict::of(Cause::Cancelled, signal.name().to_owned(), self.stage, self.place());
         verdict.signal = Some(signal);
-        let guest_runs = !matches!(self.place(), State::Preparing | State::Exiting | State::Releasing);
+        let guest_runs = !matches!(
+            self.place(),
+            State::Preparing | State::Checkpointing | State::Exiting | State::Releasing
+        );
         self.decide(out, verdict, &reason);
         self.go(
             out,

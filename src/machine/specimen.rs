@@ -5,14 +5,14 @@ use std::time::Duration;
 
 use crate::machine::event::{
     CommandExit, Finding, GuestStatus, IdentityFault, Mark, ProbeClass, ProcessEnd, Prospects, RuleFacts, Sighting,
-    SshStability, StopSignal,
+    SshStability,
 };
 use crate::machine::record::EvidenceRef;
-use crate::machine::{Cause, Class, Event, Machine};
+use crate::machine::{Cause, Class, Event, Left, Machine, Part, Step, StopSignal};
 use crate::plan::{
-    Accelerator, Arch, Attachment, ConsolePlan, DiskCache, DiskFormat, DiskPlan, Evidence, FailurePolicy, Firmware,
-    HostPlan, ImagePlan, ImageSource, MachinePlan, MarkerPlan, Network, Pattern, Plan, Prompt, Secret, SecretSource,
-    SshPlan, StageKind, StagePlan, VmUse,
+    Accelerator, Arch, Attachment, Condition, ConsolePlan, DiskCache, DiskFormat, DiskPlan, DiskUse, Evidence,
+    FailurePolicy, Firmware, HostPlan, ImagePlan, ImageSource, MachinePlan, MarkerPlan, Network, Pattern, Plan, Prompt,
+    Secret, SecretSource, SshPlan, StageKind, StagePlan, VmUse,
 };
 use crate::units::{ByteSize, GIB};
 
@@ -132,6 +132,10 @@ fn command_events() -> Vec<Event> {
             pattern,
             evidence: evidence.clone(),
         },
+        Event::UntilLineSeen {
+            pattern,
+            evidence: evidence.clone(),
+        },
     ]);
     for fatal in [true, false] {
         events.push(Event::OutputRuleMatched(finding(fatal, "command.log")));
@@ -147,6 +151,8 @@ fn command_events() -> Vec<Event> {
         });
     }
     let killed = CommandExit::Signal("SIGKILL".to_owned());
+    let holds = [CommandExit::Status(0), CommandExit::Status(1)];
+    events.extend(holds.map(|exit| Event::ConditionChecked { exit }));
     for exit in [CommandExit::Status(0), CommandExit::Status(1), killed] {
         let evidence = evidence.clone();
         events.push(Event::CommandEnded { exit, evidence });
@@ -216,6 +222,7 @@ fn stage(name: &str, kind: StageKind, vm: VmUse, claims: Evidence) -> StagePlan 
         name: name.to_owned(),
         kind,
         vm,
+        disks: DiskUse::Kept,
         memory: None,
         cpus: None,
         timeout: Duration::from_secs(600),
@@ -226,25 +233,9 @@ fn stage(name: &str, kind: StageKind, vm: VmUse, claims: Evidence) -> StagePlan 
 }
 
 /// A plan that uses every kind of stage. With `encrypted`, the installed disk asks for a passphrase and a login must
-/// confirm the target; without it, the first stage claims no more than the marker and the failed machine is held.
+/// confirm the target; without it, the first stage claims no more than the marker, the second one ends at a line and has
+/// a condition, and the failed machine is held.
 pub fn representative_plan(encrypted: bool) -> Plan {
-    let command = StageKind::Command {
-        uploads: Vec::new(),
-        command: "install".to_owned(),
-        pass: vec![Pattern::Text("done".to_owned())],
-        fail: vec![Pattern::Text("fatal".to_owned())],
-        no_progress: Duration::from_secs(120),
-    };
-    let installed = StageKind::InstalledBoot {
-        target: Pattern::Text("Reached target graphical.target".to_owned()),
-        unlock: encrypted.then(|| Prompt {
-            pattern: Pattern::Text("passphrase".to_owned()),
-            answer: SecretSource::Inline(Secret::new("secret".to_owned())),
-        }),
-        login_settle: Duration::from_secs(20),
-        verify_ssh: encrypted,
-    };
-    let first_claim = if encrypted { Evidence::Login } else { Evidence::Marker };
     Plan {
         gate: "representative".to_owned(),
         file: PathBuf::from("representative.toml"),
@@ -283,13 +274,9 @@ pub fn representative_plan(encrypted: bool) -> Plan {
             fail: vec![Pattern::Text("BUG:".to_owned())],
         },
         ssh: Some(representative_ssh()),
-        stages: vec![
-            stage("boot-live", StageKind::Boot, VmUse::Fresh, first_claim),
-            stage("export", command.clone(), VmUse::Same, Evidence::Installed),
-            stage("install", command, VmUse::Fresh, Evidence::Installed),
-            stage("installed", installed, VmUse::Fresh, Evidence::Target),
-        ],
+        stages: representative_stages(encrypted),
         rules: Vec::new(),
+        require: None,
         on_failure: Some(if encrypted {
             FailurePolicy::Bundle
         } else {
@@ -297,6 +284,65 @@ pub fn representative_plan(encrypted: bool) -> Plan {
         }),
         timeout_scale: None,
     }
+}
+
+fn representative_stages(encrypted: bool) -> Vec<StagePlan> {
+    let command = StageKind::Command {
+        uploads: Vec::new(),
+        command: "install".to_owned(),
+        pass: vec![Pattern::Text("done".to_owned())],
+        fail: vec![Pattern::Text("fatal".to_owned())],
+        until: Vec::new(),
+        only_tests_if: None,
+        no_progress: Duration::from_secs(120),
+    };
+    let mut export = command.clone();
+    if let (
+        StageKind::Command {
+            until, only_tests_if, ..
+        },
+        false,
+    ) = (&mut export, encrypted)
+    {
+        until.push(Pattern::Text("exported".to_owned()));
+        *only_tests_if = Some(Condition {
+            command: "small".to_owned(),
+            because: "With more memory the bug hides.".to_owned(),
+        });
+    }
+    let installed = StageKind::InstalledBoot {
+        target: Pattern::Text("Reached target graphical.target".to_owned()),
+        unlock: encrypted.then(|| Prompt {
+            pattern: Pattern::Text("passphrase".to_owned()),
+            answer: SecretSource::Inline(Secret::new("secret".to_owned())),
+        }),
+        login_settle: Duration::from_secs(20),
+        verify_ssh: encrypted,
+    };
+    let first_claim = if encrypted { Evidence::Login } else { Evidence::Marker };
+    vec![
+        stage("boot-live", StageKind::Boot, VmUse::Fresh, first_claim),
+        stage("export", export, VmUse::Same, Evidence::Installed),
+        stage("install", command, VmUse::Fresh, Evidence::Installed),
+        stage("installed", installed, VmUse::Fresh, Evidence::Target),
+    ]
+}
+
+/// The whole of a plan, and each stage of it as a run of its own. With `ssh_stable`, logins were stable before.
+pub fn representative_parts(plan: &Plan, ssh_stable: bool) -> Vec<Part> {
+    let left = Left {
+        run: "run".to_owned(),
+        reached: Some(Evidence::Marker),
+        marker_seen: true,
+        ssh_stable,
+        ..Left::default()
+    };
+    let step = |stage| {
+        let left = (stage > 0).then(|| left.clone());
+        Part::Stage(Box::new(Step { stage, left }))
+    };
+    let steps = (0..plan.stages.len()).map(step);
+    std::iter::once(Part::Whole).chain(steps).collect()
 }
 
 fn representative_ssh() -> SshPlan {

@@ -5,6 +5,8 @@
 pub enum State {
     /// Preflight, disks, firmware, accelerator, spawn, QMP negotiated; the guest has not run yet.
     Preparing,
+    /// A machine that another run has left was let go; it is not proved yet that its guest answers.
+    Resuming,
     /// The image boots; neither the marker nor a stable SSH was seen.
     Booting,
     /// The marker was seen; SSH is not stable yet.
@@ -15,6 +17,10 @@ pub enum State {
     Installing,
     /// The command has ended and its outcome is classified.
     Triaged,
+    /// The stage has passed, and its guest is stopped, so that the next stage goes on with it in another run.
+    Pausing,
+    /// The machine, or its disks, are saved for the next stage.
+    Checkpointing,
     /// The guest was asked to power down, so that its disks are clean for the next machine.
     PoweringDown,
     /// QEMU is being ended.
@@ -58,13 +64,16 @@ pub enum Superstate {
 
 impl State {
     /// Every state, in the order of a run.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 21] = [
         Self::Preparing,
+        Self::Resuming,
         Self::Booting,
         Self::MarkerSeen,
         Self::SshStable,
         Self::Installing,
         Self::Triaged,
+        Self::Pausing,
+        Self::Checkpointing,
         Self::PoweringDown,
         Self::Exiting,
         Self::Releasing,
@@ -83,11 +92,14 @@ impl State {
     pub fn name(self) -> &'static str {
         match self {
             Self::Preparing => "Preparing",
+            Self::Resuming => "Resuming",
             Self::Booting => "Booting",
             Self::MarkerSeen => "MarkerSeen",
             Self::SshStable => "SshStable",
             Self::Installing => "Installing",
             Self::Triaged => "Triaged",
+            Self::Pausing => "Pausing",
+            Self::Checkpointing => "Checkpointing",
             Self::PoweringDown => "PoweringDown",
             Self::Exiting => "Exiting",
             Self::Releasing => "Releasing",
@@ -107,8 +119,12 @@ impl State {
     pub fn parent(self) -> Superstate {
         match self {
             Self::Preparing | Self::Finished => Superstate::Run,
-            Self::Booting | Self::MarkerSeen | Self::SshStable | Self::Installing | Self::Triaged => Superstate::Live,
-            Self::PoweringDown | Self::Exiting | Self::Releasing => Superstate::Handover,
+            Self::Resuming | Self::Booting | Self::MarkerSeen | Self::SshStable | Self::Installing | Self::Triaged => {
+                Superstate::Live
+            }
+            Self::Pausing | Self::Checkpointing | Self::PoweringDown | Self::Exiting | Self::Releasing => {
+                Superstate::Handover
+            }
             Self::BootingDisk | Self::Unlocking | Self::Verifying => Superstate::InstalledBoot,
             Self::Stopping | Self::Capturing | Self::Saving | Self::Held | Self::Discarding => Superstate::Failing,
         }

@@ -3,8 +3,8 @@
 use std::fmt::Write as _;
 
 use super::{
-    FailurePolicy, HostPlan, ImagePlan, ImageSource, LoginPlan, Pattern, Plan, SecretSource, SshPlan, StageKind,
-    StagePlan,
+    Condition, DiskUse, FailurePolicy, HostPlan, ImagePlan, ImageSource, LoginPlan, Pattern, Plan, SecretSource,
+    SshPlan, StageKind, StagePlan,
 };
 use crate::units::{ByteSize, human_span};
 
@@ -44,6 +44,9 @@ pub fn describe(plan: &Plan) -> String {
     }
     for rules in &plan.rules {
         page.line("rules", &format!("{}, before the built-in ones", rules.display()));
+    }
+    if let Some(stages) = &plan.require {
+        page.line("publishes", &format!("only with {}", stages.join(", ")));
     }
     let policy = match plan.on_failure {
         None => "on a terminal the machine is held for a person, elsewhere it becomes a bundle",
@@ -212,6 +215,9 @@ fn table(plan: &Plan) -> String {
 
 fn describe_stage(page: &mut Page, stage: &StagePlan) {
     page.line("stage", &stage.name);
+    if stage.disks == DiskUse::Fresh {
+        page.line("disks", "blank again");
+    }
     if let Some(login) = &stage.login {
         page.line("ssh", &login_text(login));
     }
@@ -222,6 +228,8 @@ fn describe_stage(page: &mut Page, stage: &StagePlan) {
             command,
             pass,
             fail,
+            until,
+            only_tests_if,
             no_progress,
         } => {
             for upload in uploads {
@@ -234,6 +242,13 @@ fn describe_stage(page: &mut Page, stage: &StagePlan) {
             }
             for pattern in fail {
                 page.line("fails on", &pattern.to_string());
+            }
+            for pattern in until {
+                page.line("ends well", &format!("at {pattern}, and never without"));
+            }
+            if let Some(condition) = only_tests_if {
+                let Condition { command, because } = condition;
+                page.line("only tests", &format!("if `{command}` succeeds: {because}"));
             }
             page.line("silence", &format!("{} at most", human_span(*no_progress)));
         }

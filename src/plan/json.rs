@@ -39,6 +39,7 @@ pub fn to_json(plan: &Plan) -> Json {
         },
         "ssh": plan.ssh.as_ref().map(ssh),
         "triage": { "rules": plan.rules.iter().map(|path| path.to_string_lossy()).collect::<Vec<_>>() },
+        "publish": { "require": plan.require },
         "stages": (0..plan.stages.len()).map(|at| stage(plan, at)).collect::<Vec<_>>(),
     })
 }
@@ -90,6 +91,7 @@ fn stage(plan: &Plan, at: usize) -> Json {
         "name": stage.name,
         "kind": stage.kind.as_str(),
         "vm": stage.vm.as_str(),
+        "disks": stage.disks.as_str(),
         "memory_bytes": plan.memory(at).0,
         "cpus": plan.cpus(at),
         "timeout_ms": ms(stage.timeout),
@@ -108,6 +110,8 @@ fn does(kind: &StageKind) -> Json {
             command,
             pass,
             fail,
+            until,
+            only_tests_if,
             no_progress,
         } => {
             let upload = |upload: &super::Upload| {
@@ -119,6 +123,11 @@ fn does(kind: &StageKind) -> Json {
                 "command": command,
                 "pass": patterns(pass),
                 "fail": patterns(fail),
+                "until": patterns(until),
+                "only_tests_if": only_tests_if.as_ref().map(|condition| json!({
+                    "command": condition.command,
+                    "because": condition.because,
+                })),
                 "no_progress_ms": ms(*no_progress),
             })
         }

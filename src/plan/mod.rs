@@ -27,4 +27,4 @@ pub use secret::{Secret, SecretSource};
 pub use settings::{
     Accelerator, Arch, ConsolePlan, FailurePolicy, Firmware, MachinePlan, MarkerPlan, Network, Plan, SshPlan,
 };
-pub use stage::{Evidence, Pattern, Prompt, StageKind, StagePlan, Upload, VmUse};
+pub use stage::{Condition, DiskUse, Evidence, Pattern, Prompt, StageKind, StagePlan, Upload, VmUse};

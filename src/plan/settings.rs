@@ -31,6 +31,8 @@ pub struct Plan {
     pub stages: Vec<StagePlan>,
     /// Files of rules that are tried before the built-in ones.
     pub rules: Vec<PathBuf>,
+    /// The stages without which the image is not published. `None`: all.
+    pub require: Option<Vec<String>>,
     /// What to do with the machine when the gate fails. `None`: by where the run happens.
     pub on_failure: Option<FailurePolicy>,
     /// Factor on every guest-facing deadline. `None`: by accelerator.

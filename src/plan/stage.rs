@@ -4,6 +4,8 @@ use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use super::{LoginPlan, SecretSource};
 use crate::units::ByteSize;
 
@@ -16,6 +18,8 @@ pub struct StagePlan {
     pub kind: StageKind,
     /// The machine it runs in.
     pub vm: VmUse,
+    /// The disks that a fresh machine starts with.
+    pub disks: DiskUse,
     /// Memory, if other than the machine's. Needs a fresh VM.
     pub memory: Option<ByteSize>,
     /// Virtual CPUs, if other than the machine's. Needs a fresh VM.
@@ -45,6 +49,11 @@ pub enum StageKind {
         pass: Vec<Pattern>,
         /// Lines of which none may appear in the output.
         fail: Vec<Pattern>,
+        /// Lines of which the first one ends the command, and well. If there are any, it can't pass without one, whatever
+        /// its exit status.
+        until: Vec<Pattern>,
+        /// What must hold in the guest for the command to test what the stage is for.
+        only_tests_if: Option<Condition>,
         /// How long the command may print nothing.
         no_progress: Duration,
     },
@@ -66,8 +75,27 @@ pub enum StageKind {
 pub enum VmUse {
     /// The machine of the stage before.
     Same,
-    /// A new machine; disks stay.
+    /// A new machine.
     Fresh,
+}
+
+/// The disks of a fresh machine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum DiskUse {
+    /// Those of the machine before, as it left them.
+    Kept,
+    /// Blank ones.
+    Fresh,
+}
+
+/// What must hold in the guest for a stage to test what it is for. A stage whose condition does not hold runs all the
+/// same; when it would have passed, it is not tested.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Condition {
+    /// The command line, run by the guest's `sh` before the stage's command. It holds if the status is 0.
+    pub command: String,
+    /// Why the stage tests nothing where it does not hold.
+    pub because: String,
 }
 
 /// A file copied to the guest.
@@ -133,6 +161,19 @@ impl VmUse {
     }
 }
 
+impl DiskUse {
+    /// Every choice.
+    pub const ALL: [Self; 2] = [Self::Kept, Self::Fresh];
+
+    /// The name in gate files and results.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Kept => "kept",
+            Self::Fresh => "fresh",
+        }
+    }
+}
+
 impl fmt::Display for Pattern {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -143,7 +184,8 @@ impl fmt::Display for Pattern {
 }
 
 /// The evidence ladder: how much was proved. A claim can't be met by a lower level.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Evidence {
     /// The QEMU process runs.
     Process,

@@ -126,8 +126,11 @@ pub fn verdict_block(plan: &Plan, outcome: &Outcome, run: &Path) -> String {
     );
     if verdict.class != Class::Passed {
         cause(&mut text, plan, verdict);
+    } else if !verdict.detail.is_empty() {
+        // Each stage says below what it did not test.
+        let _ = writeln!(text, "{:<8} {}", "But:", sentence(&verdict.title));
     }
-    for (stage, report) in plan.stages.iter().zip(&outcome.reports) {
+    for (stage, report) in outcome.stages(plan) {
         stage_lines(&mut text, stage, report);
     }
     let _ = writeln!(text, "Evidence: {}", run.display());
@@ -195,9 +198,10 @@ fn stage_lines(text: &mut String, stage: &StagePlan, report: &StageReport) {
         .map(|(began, ended)| human_span(ended.duration_since(began)));
     let mark = match report.outcome {
         StageOutcome::Passed => "✓",
+        StageOutcome::NotTested => "○",
         StageOutcome::Failed => "✗",
         StageOutcome::Undecided => "?",
-        StageOutcome::NotReached => "-",
+        StageOutcome::NotReached | StageOutcome::Skipped => "-",
     };
     let line = format!(
         "  {mark} {:<20} claims {:<16} reached {reached:<16} {}",
@@ -206,6 +210,9 @@ fn stage_lines(text: &mut String, stage: &StagePlan, report: &StageReport) {
         took.unwrap_or_default()
     );
     let _ = writeln!(text, "{}", line.trim_end());
+    if let Some(reason) = &report.not_tested {
+        let _ = writeln!(text, "      not tested: {}", sentence(reason));
+    }
     for remark in &report.remarks {
         let _ = writeln!(text, "      note: {}", sentence(remark));
     }

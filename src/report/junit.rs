@@ -16,9 +16,15 @@ pub fn junit(plan: &Plan, outcome: &Outcome, evidence: &str) -> Result<String, q
     report.set_time(outcome.took);
     let mut suite = TestSuite::new(&plan.gate);
     suite.set_time(outcome.took);
-    for (index, (stage, stage_report)) in plan.stages.iter().zip(&outcome.reports).enumerate() {
+    let part = outcome.part.stages(plan);
+    for (index, (stage, stage_report)) in part.zip(outcome.stages(plan)) {
         let decided_here = outcome.verdict.class != Class::Passed && outcome.verdict.stage == index;
-        let mut case = TestCase::new(&stage.name, status(outcome, stage_report.outcome, decided_here));
+        let status = match &stage_report.not_tested {
+            Some(reason) if !decided_here => skipped(&format!("not tested: {reason}")),
+            None if stage_report.outcome == StageOutcome::Skipped => skipped(&outcome.verdict.detail),
+            _ => status(outcome, stage_report.outcome, decided_here),
+        };
+        let mut case = TestCase::new(&stage.name, status);
         case.set_classname(format!("bootgate.{}", plan.gate));
         let took = stage_report.began.zip(stage_report.ended);
         case.set_time(took.map_or(Duration::ZERO, |(began, ended)| ended.duration_since(began)));
@@ -32,6 +38,12 @@ pub fn junit(plan: &Plan, outcome: &Outcome, evidence: &str) -> Result<String, q
     }
     report.add_test_suite(suite);
     report.to_string()
+}
+
+fn skipped(why: &str) -> TestCaseStatus {
+    let mut status = TestCaseStatus::skipped();
+    status.set_message(xml_text(why));
+    status
 }
 
 fn status(outcome: &Outcome, stage: StageOutcome, decided_here: bool) -> TestCaseStatus {

@@ -4,6 +4,7 @@
 mod blame;
 mod ci;
 mod closing;
+mod decision;
 mod github;
 mod human;
 mod junit;
@@ -14,6 +15,7 @@ mod table;
 
 pub use ci::{Ci, Groups};
 pub use closing::{Closing, annotations, refused_outputs, step_outputs};
+pub use decision::{decision_block, decision_json, decision_table};
 pub use github::{ANNOTATIONS_MAX, Annotation, Loudness, outputs};
 pub use human::{Hold, hold_block, record_line, verdict_block};
 pub use junit::junit;

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::driver::Outcome;
 use crate::evidence::RunInfo;
-use crate::machine::{Class, EvidenceRef, Finding, RuleFacts, Verdict};
+use crate::machine::{Cause, Class, EvidenceRef, Finding, RuleFacts, Verdict};
 use crate::plan::Plan;
 use crate::text::json_text;
 
@@ -23,6 +23,8 @@ pub struct ResultInputs<'a> {
     pub outcome: &'a Outcome,
     /// SHA-256 of the image, if it was read to its end in time.
     pub image_sha256: Option<String>,
+    /// SHA-256 of the gate file without its secrets.
+    pub gate_sha256: &'a str,
 }
 
 fn ms(span: Duration) -> u64 {
@@ -41,6 +43,10 @@ pub fn result_json(inputs: &ResultInputs<'_>) -> Value {
         "run_uuid": info.uuid,
         "gate": plan.gate,
         "gate_file": plan.file,
+        "gate_sha256": inputs.gate_sha256,
+        "gate_stages": plan.stages.iter().map(|stage| &stage.name).collect::<Vec<_>>(),
+        "part": outcome.part.only_stage().map(|stage| &plan.stages[stage].name),
+        "publish": { "require": plan.require },
         "bootgate_version": info.bootgate_version,
         "started": info.started,
         "took_ms": ms(outcome.took),
@@ -65,6 +71,7 @@ pub fn result_json(inputs: &ResultInputs<'_>) -> Value {
         "image": {
             "source": crate::plan::to_json(plan).get("image").cloned(),
             "sha256": inputs.image_sha256,
+            "production": plan.image.production.as_ref().map(|path| json!({ "path": path })),
         },
         "host": outcome.host.as_ref().map(|host| json!({
             "qemu": host.qemu,
@@ -87,8 +94,8 @@ pub fn result_json(inputs: &ResultInputs<'_>) -> Value {
 }
 
 fn stages(plan: &Plan, outcome: &Outcome) -> Vec<Value> {
-    let stages = plan.stages.iter().zip(&outcome.reports);
-    stages
+    outcome
+        .stages(plan)
         .map(|(stage, report)| {
             let since_start = |at: std::time::Instant| ms(at.duration_since(outcome.started));
             json!({
@@ -99,6 +106,7 @@ fn stages(plan: &Plan, outcome: &Outcome) -> Vec<Value> {
                 "reached": report.reached.map(crate::plan::Evidence::as_str),
                 "began_ms": report.began.map(since_start),
                 "ended_ms": report.ended.map(since_start),
+                "not_tested": report.not_tested,
                 "remarks": report.remarks,
                 "findings": report.findings.iter().map(finding).collect::<Vec<_>>(),
             })
@@ -109,6 +117,8 @@ fn stages(plan: &Plan, outcome: &Outcome) -> Vec<Value> {
 /// Whether the image may be published; `None` if nothing is known about it.
 fn publishable(verdict: &Verdict) -> Option<bool> {
     match verdict.class {
+        // Other runs have to say more before anything is published.
+        Class::Passed if verdict.cause != Cause::EveryClaimProved.id() => None,
         Class::Passed => Some(true),
         Class::Failed => Some(false),
         Class::KnownFailure => Some(verdict.rule.as_ref().is_some_and(|rule| rule.publishable)),

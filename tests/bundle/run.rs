@@ -156,9 +156,9 @@ fn record(run: &Path, image: &Path) -> Record {
         extra_args: Vec::new(),
         ssh: None,
         argv: Vec::new(),
-        memory: MemoryRecord {
+        memory: Some(MemoryRecord {
             file: stored(run, "checkpoint/ram.zst"),
             stream_bytes: 4 * MIB,
-        },
+        }),
     }
 }

@@ -1,6 +1,6 @@
 //! A person or a CI runner stops the run.
 
-use bootgate::machine::{Class, Effect, EndMode, Event, Machine, Mark, State, StopSignal};
+use bootgate::machine::{Class, Effect, EndMode, Event, Machine, Mark, Part, State, StopSignal};
 use bootgate::plan::{FailurePolicy, Plan};
 
 use crate::plans;
@@ -10,8 +10,8 @@ use crate::world::{HOLD, Habits, World};
 /// A world in each state of a run, reached by what a run does.
 fn worlds() -> Vec<World> {
     let mut worlds = Vec::new();
-    let mut keep = |plan: Plan, habits: Habits, events: Vec<(u64, Event)>, states: &[State]| {
-        let mut world = World::new(plan, habits);
+    let mut keep_part = |plan: Plan, part: Part, habits: Habits, events: Vec<(u64, Event)>, states: &[State]| {
+        let mut world = World::of_part(plan, part, habits);
         for (at, event) in events {
             world.plan(at, event);
         }
@@ -20,6 +20,17 @@ fn worlds() -> Vec<World> {
             worlds.push(world.clone());
         }
     };
+    let step = vec![(10_000, marker()), (14_000, stable())];
+    let saved = [State::Pausing, State::Checkpointing];
+    keep_part(plans::gate(), plans::step(0), Habits::default(), step, &saved);
+    keep_part(
+        plans::gate(),
+        plans::step(1),
+        Habits::default(),
+        Vec::new(),
+        &[State::Resuming],
+    );
+    let mut keep = |plan, habits, events, states: &[State]| keep_part(plan, Part::Whole, habits, events, states);
     let gate = vec![
         (10_000, marker()),
         (14_000, stable()),

@@ -9,7 +9,7 @@ use bootgate::machine::{
 use bootgate::plan::{FailurePolicy, Plan};
 
 use crate::plans;
-use crate::words::{cancel, ended, marker, probed, qmp_lost, seen, stable, stalled};
+use crate::words::{cancel, ended, marker, pass_line, probed, qmp_lost, seen, stable, stalled, until_line};
 use crate::world::{Habits, World};
 
 const MS: Duration = Duration::from_millis(1);
@@ -127,6 +127,13 @@ fn rows() -> Vec<Row> {
             "deadline-no-progress",
             command,
             vec![(5_000, stable())],
+        ),
+        row(
+            Kind::EndCommand,
+            30_000,
+            "until-line-seen",
+            crate::stages::until(),
+            vec![(5_000, stable()), (6_000, pass_line()), (7_000, until_line(77))],
         ),
         row(
             Kind::PowerDown,

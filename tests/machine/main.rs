@@ -11,6 +11,8 @@ mod keep;
 mod plans;
 mod rules;
 mod scenario;
+mod stages;
+mod steps;
 mod walks;
 mod words;
 mod world;

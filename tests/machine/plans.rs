@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use bootgate::machine::representative_plan;
+use bootgate::machine::{Part, representative_parts, representative_plan};
 use bootgate::plan::{Evidence, Plan, StageKind, VmUse};
 
 /// Boot, a command in the same machine, and the installed disk: what most gates are.
@@ -57,6 +57,11 @@ pub(crate) fn fresh_machines() -> Plan {
     let mut plan = gate();
     plan.stages[1].vm = VmUse::Fresh;
     plan
+}
+
+/// A stage of the gate as a run of its own; logins were stable before it.
+pub(crate) fn step(stage: usize) -> Part {
+    representative_parts(&gate(), true)[1 + stage].clone()
 }
 
 /// Sets the time of every stage.

@@ -5,13 +5,13 @@ use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant};
 
 use bootgate::machine::{
-    Class, DeadlineKind, Effect, Event, GuestStatus, Machine, Mark, ProcessEnd, Record, StageOutcome, State, Verdict,
-    representative_events, representative_plan,
+    Class, DeadlineKind, Effect, Event, GuestStatus, Machine, Mark, Part, ProbeClass, ProcessEnd, Record, StageOutcome,
+    State, Step, Verdict, representative_events, representative_parts, representative_plan,
 };
-use bootgate::plan::Plan;
+use bootgate::plan::{Evidence, Plan};
 use proptest::prelude::*;
 
-use crate::words::{ended, marker, pass_line, seen, shut_down, stable, status};
+use crate::words::{ended, marker, pass_line, probed, seen, shut_down, stable, status, until_line};
 use crate::world::HOLD;
 
 /// At most one of a kind, and few at a time: the driver looks at all of them for each input.
@@ -62,6 +62,7 @@ fn helpful(machine: &Machine, ms: u64, line_seen: bool) -> Event {
             accelerator: "kvm".to_owned(),
             scale_percent: 100,
         },
+        State::Resuming => pick(vec![probed(ProbeClass::LoggedIn), status(GuestStatus::Running)]),
         State::Booting => pick(vec![
             marker(),
             status(GuestStatus::Running),
@@ -70,7 +71,7 @@ fn helpful(machine: &Machine, ms: u64, line_seen: bool) -> Event {
         ]),
         State::MarkerSeen => stable(),
         State::SshStable | State::Triaged => status(GuestStatus::Running),
-        State::Installing if line_seen => ended(0),
+        State::Installing if line_seen => pick(vec![until_line(77), ended(0)]),
         State::Installing => pick(vec![Event::CommandProgressed, pass_line()]),
         State::PoweringDown => shut_down(true, "guest-shutdown"),
         State::Exiting | State::Discarding => Event::QemuEnded(ProcessEnd::Exited { code: 0 }),
@@ -82,9 +83,9 @@ fn helpful(machine: &Machine, ms: u64, line_seen: bool) -> Event {
         ]),
         State::Unlocking => seen(Mark::Userspace),
         State::Verifying => pick(vec![seen(Mark::Target), status(GuestStatus::Running), stable()]),
-        State::Stopping => status(GuestStatus::Paused),
+        State::Pausing | State::Stopping => status(GuestStatus::Paused),
         State::Capturing => Event::Captured { missing: Vec::new() },
-        State::Saving => pick(vec![
+        State::Saving | State::Checkpointing => pick(vec![
             Event::CheckpointProgressed {
                 done_bytes: 1,
                 total_bytes: 2,
@@ -110,11 +111,11 @@ struct Watched {
 }
 
 impl Watched {
-    fn start(plan: Plan) -> Self {
+    fn start(plan: Plan, part: Part) -> Self {
         let plan = Arc::new(plan);
         let now = Instant::now();
         let mut watched = Self {
-            machine: Machine::new(plan.clone(), HOLD),
+            machine: Machine::of_part(plan.clone(), HOLD, part),
             now,
             place: State::Preparing,
             decided: None,
@@ -233,7 +234,8 @@ impl Watched {
     fn the_end_is_consistent(&self) {
         let verdict = self.machine.verdict().expect("decided");
         let outcomes: Vec<_> = self.machine.reports().iter().map(|report| report.outcome).collect();
-        let all_passed = outcomes.iter().all(|outcome| *outcome == StageOutcome::Passed);
+        let is_good = |outcome: &StageOutcome| matches!(outcome, StageOutcome::Passed | StageOutcome::NotTested);
+        let all_passed = outcomes[self.machine.part().stages(&self.plan)].iter().all(is_good);
         assert!(verdict.class != Class::Passed || all_passed, "{outcomes:?}");
         for (stage, report) in self.machine.reports().iter().enumerate() {
             let begun = usize::from(report.began.is_some());
@@ -253,8 +255,10 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 2000, ..ProptestConfig::default() })]
 
     #[test]
-    fn the_promises_hold_in_any_run(moves in moves(), encrypted in any::<bool>()) {
-        let mut watched = Watched::start(representative_plan(encrypted));
+    fn the_promises_hold_in_any_run(moves in moves(), encrypted in any::<bool>(), part in any::<prop::sample::Index>()) {
+        let plan = representative_plan(encrypted);
+        let parts = representative_parts(&plan, encrypted);
+        let mut watched = Watched::start(plan, part.get(&parts).clone());
         for (step, ms) in &moves {
             watched.step(step, *ms);
         }
@@ -263,18 +267,32 @@ proptest! {
     }
 }
 
+/// What each stage comes to, and how far it reaches, when nothing goes wrong.
+fn helped(plan: &Plan, part: Part) -> (Machine, Vec<(StageOutcome, Option<Evidence>)>) {
+    let mut watched = Watched::start(plan.clone(), part);
+    for ms in 0..200 {
+        watched.step(&Move::Helpful, ms);
+    }
+    let (machine, stages) = (watched.machine, watched.ended.len());
+    assert_eq!(machine.state(), State::Finished, "{:?}", machine.part());
+    let class = machine.verdict().map(|verdict| verdict.class);
+    assert_eq!(class, Some(Class::Passed), "{:?}", machine.part());
+    let of_stage = |stage: usize| (machine.reports()[stage].outcome, machine.reports()[stage].reached);
+    let reports = (0..stages).map(of_stage).collect();
+    (machine, reports)
+}
+
 #[test]
-fn help_alone_leads_to_a_pass() {
+fn help_alone_leads_to_a_pass_and_one_run_or_one_a_stage_come_to_the_same() {
     // Else the walks above would only ever see failures.
     for encrypted in [false, true] {
-        let mut watched = Watched::start(representative_plan(encrypted));
-        for ms in 0..200 {
-            watched.step(&Move::Helpful, ms);
+        let plan = representative_plan(encrypted);
+        let (_, whole) = helped(&plan, Part::Whole);
+        let mut left = None;
+        for stage in 0..plan.stages.len() {
+            let (machine, reports) = helped(&plan, Part::Stage(Box::new(Step { stage, left })));
+            assert_eq!(reports[stage], whole[stage], "encrypted: {encrypted}, stage {stage}");
+            left = Some(machine.left());
         }
-        assert_eq!(watched.machine.state(), State::Finished, "encrypted: {encrypted}");
-        assert_eq!(
-            watched.machine.verdict().map(|verdict| verdict.class),
-            Some(Class::Passed)
-        );
     }
 }

@@ -86,6 +86,17 @@ pub(crate) fn pass_line() -> Event {
     }
 }
 
+pub(crate) fn until_line(offset_bytes: u64) -> Event {
+    Event::UntilLineSeen {
+        pattern: 0,
+        evidence: EvidenceRef {
+            file: "ssh/export.log".to_owned(),
+            offset_bytes: Some(offset_bytes),
+            quote: None,
+        },
+    }
+}
+
 pub(crate) fn fail_line() -> Event {
     Event::FailLineSeen {
         pattern: 0,

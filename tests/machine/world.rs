@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use bootgate::machine::{Effect, EndMode, Event, GuestStatus, Machine, ProcessEnd, Record, State, Verdict};
+use bootgate::machine::{Effect, EndMode, Event, GuestStatus, Machine, Part, ProcessEnd, Record, State, Verdict};
 use bootgate::plan::Plan;
 
 /// How long any answer takes, in milliseconds, unless a habit says otherwise.
@@ -67,8 +67,13 @@ pub(crate) struct World {
 impl World {
     /// Starts a machine.
     pub(crate) fn new(plan: Plan, habits: Habits) -> Self {
+        Self::of_part(plan, Part::Whole, habits)
+    }
+
+    /// Starts a machine for a part of a plan.
+    pub(crate) fn of_part(plan: Plan, part: Part, habits: Habits) -> Self {
         let mut world = Self {
-            machine: Machine::new(Arc::new(plan), HOLD),
+            machine: Machine::of_part(Arc::new(plan), HOLD, part),
             origin: Instant::now(),
             now_ms: 0,
             habits,
@@ -182,6 +187,10 @@ impl World {
             Effect::Capture if self.linked && self.habits.captures => Event::Captured { missing: Vec::new() },
             Effect::CollectJournal if self.habits.tells => Event::JournalCollected { missing: None },
             Effect::SaveCheckpoint if self.linked => match self.habits.saves.clone()? {
+                Ok(size_bytes) => Event::CheckpointSaved { size_bytes },
+                Err(detail) => Event::CheckpointFailed { detail },
+            },
+            Effect::SaveDisks => match self.habits.saves.clone()? {
                 Ok(size_bytes) => Event::CheckpointSaved { size_bytes },
                 Err(detail) => Event::CheckpointFailed { detail },
             },

@@ -209,7 +209,10 @@ async fn arguments_of_a_gate_are_passed_on_only_where_they_open_nothing() {
             .await
             .unwrap();
         let work = saved.folder.path().join(format!("work-{index}"));
-        let files = checkpoint.lay_out(&saved.qemu.binary, &work, &images).await.unwrap();
+        let files = checkpoint
+            .lay_out(&saved.qemu.binary, &work, Some(&images))
+            .await
+            .unwrap();
         let host = |allow_arguments| HostSide {
             features: saved.qemu.features.clone(),
             data_dirs: Vec::new(),

@@ -48,7 +48,7 @@ async fn goes_on(qemu: Qemu, setup: Setup) {
         };
         let registers = guest.registers().await;
         let saved = saved(request).await.unwrap();
-        let memory = &saved.record.memory;
+        let memory = saved.record.memory.as_ref().unwrap();
         println!(
             "{setup:?} on {}: {:?}, {} of {} bytes",
             qemu.features.version, saved.memory_took, memory.file.size_bytes, memory.stream_bytes

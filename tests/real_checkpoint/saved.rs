@@ -43,7 +43,7 @@ pub(crate) async fn restored(qemu: &Qemu, directory: &Path, work: &Path) -> Resu
     let checkpoint = Checkpoint::open(directory)?;
     checkpoint.check_qemu(Arch::X86_64, &qemu.features, Accel::Tcg)?;
     let images = checkpoint.find_images(Vec::new(), progress.clone(), &cancel).await?;
-    let files = checkpoint.lay_out(&qemu.binary, work, &images).await?;
+    let files = checkpoint.lay_out(&qemu.binary, work, Some(&images)).await?;
     let guest = Guest::start(qemu, work, |qmp, serial| {
         let host = HostSide {
             features: qemu.features.clone(),

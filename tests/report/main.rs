@@ -55,6 +55,7 @@ fn result(class: Class) -> serde_json::Value {
         info: &info(),
         outcome: &outcome,
         image_sha256: Some("00".repeat(32)),
+        gate_sha256: &"11".repeat(32),
     })
 }
 

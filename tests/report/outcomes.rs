@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use bootgate::driver::{HostFacts, Outcome};
 use bootgate::evidence::RunInfo;
-use bootgate::machine::{Class, Finding, RuleFacts, StageOutcome, StageReport, State, StopSignal, Verdict};
+use bootgate::machine::{Class, Finding, Left, Part, RuleFacts, StageOutcome, StageReport, State, StopSignal, Verdict};
 use bootgate::plan::Evidence;
 use bootgate::procfs::ProcessIdentity;
 use bootgate::serial::tap::TapSummary;
@@ -76,6 +76,7 @@ fn reports(started: Instant, passed: bool) -> Vec<StageReport> {
         reached,
         began,
         ended,
+        not_tested: None,
         remarks: Vec::new(),
         findings: Vec::new(),
     };
@@ -130,6 +131,8 @@ pub(crate) fn outcome(class: Class) -> Outcome {
         took: Duration::from_millis(83_456),
         consoles: vec![("serial.log".to_owned(), summary)],
         was_cut_short: false,
+        part: Part::Whole,
+        left: Left::default(),
         trace_lost: 0,
         console_tail: vec!["the last line".to_owned(), HOSTILE.to_owned()],
     }

@@ -32,6 +32,7 @@ pub(crate) const ROOMS: &[Room] = &[
     room("units", 0),
     // 1: pure logic
     room("control", 1),
+    room("decide", 1),
     room("machine", 1),
     room("triage", 1),
     room("qemu::argv", 1),

@@ -79,7 +79,7 @@ pub(super) fn gate(plan: &Plan) -> Vec<Finding> {
     let machines = counted(driver::machines(plan).count(), "machine");
     let gate = format!("{}: {stages} on {machines}", plan.gate);
     let mut findings = vec![Finding::ok("gate", gate)];
-    match driver::resolve(plan) {
+    match driver::resolve(plan, None) {
         Ok(_) => findings.push(Finding::ok(
             "inputs",
             "the image and all else that the gate names is there",

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use jiff::civil::Date;
 use serde_json::Value;
 
-use crate::machine::{Effect, Event, GuestStatus, Record, State};
+use crate::machine::{Effect, Event, GuestStatus, Part, Record, State};
 use crate::plan::{FailurePolicy, Plan};
 use crate::text::Redactor;
 use crate::triage;
@@ -35,14 +35,21 @@ const SAME_DEADLINE: Duration = Duration::from_millis(1);
 /// Hands the recording in a run's directory to a machine for `plan`.
 pub fn replay(run: &Path, plan: Plan, options: &ReplayOptions) -> Result<Replayed, ReplayError> {
     let lines = reading::lines(run)?;
-    let (hold_ms, on_failure, today) = match &lines[0].entry {
+    let (hold_ms, on_failure, today, part) = match &lines[0].entry {
         Entry::Began {
             hold_ms,
             on_failure,
             today,
+            part,
             ..
-        } => (*hold_ms, on_failure.as_deref(), today.as_deref()),
-        _ => (0, None, None),
+        } => (*hold_ms, on_failure.as_deref(), today.as_deref(), part.clone()),
+        _ => (0, None, None, Part::Whole),
+    };
+    // A gate with fewer stages has no such part.
+    let part = if part.stages(&plan).end <= plan.stages.len() {
+        part
+    } else {
+        Part::Whole
     };
     // Without the day of the run, no rule has expired.
     let today = today.and_then(|day| day.parse().ok()).unwrap_or(Date::MIN);
@@ -56,7 +63,7 @@ pub fn replay(run: &Path, plan: Plan, options: &ReplayOptions) -> Result<Replaye
     let rules = options.rules.clone().unwrap_or_else(triage::builtin);
     let hold = Duration::from_millis(hold_ms);
     let mut player = Player {
-        intake: Intake::new(plan, rules, Redactor::default(), hold, today),
+        intake: Intake::new(plan, rules, Redactor::default(), (hold, part), today),
         // Only distances count.
         origin: Instant::now(),
         consoles: Consoles::new(run, &lines),

@@ -12,6 +12,7 @@ use super::image::{self, IMAGE};
 use super::key::{Group, Key, Table};
 use super::machine::{self, MACHINE};
 use super::number::Factor;
+use super::publish::{self, PUBLISH};
 use super::reader::TableReader;
 use super::ssh::{self, SSH};
 use super::stage::{self, STAGE, Surroundings};
@@ -51,6 +52,7 @@ static SSH_TABLE: Key<SubTable> = Key::optional(
 );
 static HOST_TABLE: Key<SubTable> = Key::optional("host", SubTable(&HOST), "What the gate asks of the host.");
 static TRIAGE_TABLE: Key<SubTable> = Key::optional("triage", SubTable(&TRIAGE), "What failures look like.");
+static PUBLISH_TABLE: Key<SubTable> = Key::optional("publish", SubTable(&PUBLISH), "What `bootgate decide` asks for.");
 static STAGES: Key<ListOfTables> = Key::required("stage", ListOfTables(&STAGE), "The stages, in order.");
 
 /// The gate file itself.
@@ -68,6 +70,7 @@ pub(super) static ROOT: Table = Table {
         &CONSOLE_TABLE,
         &SSH_TABLE,
         &TRIAGE_TABLE,
+        &PUBLISH_TABLE,
         &STAGES,
     ],
     group: Group::None,
@@ -116,6 +119,10 @@ fn read(root: &TableReader<'_>, file_name: &Path) -> Option<Plan> {
         targets: disk::count_targets(&disk_tables),
     };
     let stages = read_stages(root, &surroundings);
+    let require = root.table(&PUBLISH_TABLE).and_then(|table| publish::read(&table));
+    if let Some(stages) = &stages {
+        publish::check(root, &PUBLISH_TABLE, require.as_ref(), stages);
+    }
     let rules = root.table(&TRIAGE_TABLE).and_then(|table| triage::read(&table));
     if ssh_written && ssh.is_none() {
         return None;
@@ -131,6 +138,7 @@ fn read(root: &TableReader<'_>, file_name: &Path) -> Option<Plan> {
         ssh,
         stages: stages?,
         rules: rules?,
+        require,
         on_failure,
         timeout_scale,
     })

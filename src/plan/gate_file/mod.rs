@@ -18,6 +18,7 @@ mod mask;
 mod number;
 mod pattern;
 mod place;
+mod publish;
 mod reader;
 mod rule;
 mod rule_look;

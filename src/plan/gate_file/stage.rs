@@ -8,12 +8,13 @@ use super::number::Count;
 use super::reader::TableReader;
 use super::ssh::{self, STAGE_SSH};
 use super::stage_kinds::{
-    COMMAND, FAIL, LOGIN_SETTLE, NO_PROGRESS, PASS, TARGET, UNLOCK_TABLE, UPLOADS, VERIFY_SSH, read_kind,
+    COMMAND, FAIL, LOGIN_SETTLE, NO_PROGRESS, ONLY_TESTS_IF, PASS, TARGET, UNLOCK_TABLE, UNTIL, UPLOADS, VERIFY_SSH,
+    read_kind,
 };
-use super::stage_rules::{check_claim, check_login, check_place, check_unique, check_warning};
+use super::stage_rules::{check_claim, check_disks, check_login, check_place, check_unique, check_warning};
 use super::unit::{Size, Span};
 use super::word::Name;
-use crate::plan::{Evidence, LoginPlan, StagePlan, VmUse};
+use crate::plan::{DiskUse, Evidence, LoginPlan, StagePlan, VmUse};
 
 pub(super) static NAME: Key<Name> = Key::required("name", Name { max_bytes: 40 }, "The stage's name.");
 pub(super) static KIND: Key<Choice<StageWord>> = Key::required(
@@ -30,8 +31,17 @@ pub(super) static VM: Key<Choice<VmUse>> = Key::optional(
         all: &VmUse::ALL,
         name: VmUse::as_str,
     },
-    "The machine it runs in: that of the stage before, or a fresh one (disks stay). Default: `same` for a command that \
-     is not the first stage, else `fresh`.",
+    "The machine it runs in: that of the stage before, or a fresh one. Default: `same` for a command that is not the \
+     first stage, else `fresh`.",
+);
+pub(super) static DISKS: Key<Choice<DiskUse>> = Key::optional(
+    "disks",
+    Choice {
+        all: &DiskUse::ALL,
+        name: DiskUse::as_str,
+    },
+    "The disks that a fresh machine starts with: those of the machine before as it left them, or blank ones. Default: \
+     `kept`.",
 );
 pub(super) static MEMORY: Key<Size> = Key::optional(
     "memory",
@@ -76,6 +86,7 @@ pub(super) static STAGE: Table = Table {
         &NAME,
         &KIND,
         &VM,
+        &DISKS,
         &MEMORY,
         &CPUS,
         &TIMEOUT,
@@ -86,6 +97,8 @@ pub(super) static STAGE: Table = Table {
         &COMMAND,
         &PASS,
         &FAIL,
+        &UNTIL,
+        &ONLY_TESTS_IF,
         &NO_PROGRESS,
         &TARGET,
         &UNLOCK_TABLE,
@@ -124,6 +137,7 @@ pub(super) fn read(tables: &mut [TableReader<'_>], gate: &Surroundings) -> Optio
             installed,
         };
         stages.push(read_one(table, place, gate));
+        installed &= table.take(&DISKS) != Some(DiskUse::Fresh);
         installed |= table.take(&KIND).is_none_or(|kind| kind == StageWord::Command);
     }
     stages.into_iter().collect()
@@ -140,10 +154,12 @@ fn read_one(table: &mut TableReader<'_>, place: Place, gate: &Surroundings) -> O
         return None;
     };
     let (vm, memory, cpus) = (table.take(&VM), table.take(&MEMORY), table.take(&CPUS));
+    let disks = table.take(&DISKS);
     let (timeout, warn_after) = (table.take(&TIMEOUT), table.take(&WARN_AFTER));
     let claims = table.take(&CLAIMS);
     table.check_stage_kind(kind);
     check_place(table, kind, place, gate);
+    check_disks(table, kind);
     check_warning(table, timeout, warn_after);
     let claims = check_claim(table, kind, claims, gate);
     let read = read_kind(table, kind, timeout);
@@ -155,6 +171,7 @@ fn read_one(table: &mut TableReader<'_>, place: Place, gate: &Surroundings) -> O
         name: name?,
         kind: read?,
         vm: vm.unwrap_or_else(|| default_vm(kind, place)),
+        disks: disks.unwrap_or(DiskUse::Kept),
         memory,
         cpus,
         timeout,

@@ -11,7 +11,7 @@ use super::secret_value::SecretValue;
 use super::stage_rules::check_reachable;
 use super::unit::Span;
 use super::word::{GuestFile, HostPath, Mode, Text};
-use crate::plan::{Prompt, StageKind, Upload};
+use crate::plan::{Condition, Prompt, StageKind, Upload};
 
 const COMMANDS: &[StageWord] = &[StageWord::Command];
 const INSTALLED_BOOTS: &[StageWord] = &[StageWord::InstalledBoot];
@@ -38,6 +38,21 @@ pub(super) static FAIL: Key<List<LinePattern>> = Key::default(
     List(LinePattern),
     "[]",
     "Lines of which none may appear in the command's output.",
+)
+.only_in(COMMANDS);
+pub(super) static UNTIL: Key<List<LinePattern>> = Key::default(
+    "until",
+    List(LinePattern),
+    "[]",
+    "Lines of which the first one ends the command, and well; without one, the stage fails whatever the exit status. \
+     Lines of `pass` must have appeared by then.",
+)
+.only_in(COMMANDS);
+pub(super) static ONLY_TESTS_IF: Key<SubTable> = Key::optional(
+    "only-tests-if",
+    SubTable(&CONDITION),
+    "What must hold in the guest for the command to test what the stage is for. Where it does not hold, the command runs \
+     all the same, and the stage is told as not tested instead of passed.",
 )
 .only_in(COMMANDS);
 pub(super) static NO_PROGRESS: Key<Span> = Key::default(
@@ -74,6 +89,27 @@ pub(super) static VERIFY_SSH: Key<Flag> = Key::default(
 )
 .only_in(INSTALLED_BOOTS);
 
+static CONDITION_COMMAND: Key<Text> = Key::required(
+    "command",
+    Text {
+        example: "test -e /run/small",
+    },
+    "The command line, run by the guest's `sh` before the stage's command. It holds if the status is 0.",
+);
+static BECAUSE: Key<Text> = Key::required(
+    "because",
+    Text {
+        example: "with more memory the bug hides",
+    },
+    "Why the stage tests nothing where it does not hold; the report says so.",
+);
+static CONDITION: Table = Table {
+    title: "a condition",
+    doc: "What must hold in the guest for a stage to test what it is for.",
+    keys: &[&CONDITION_COMMAND, &BECAUSE],
+    group: Group::None,
+};
+
 static FROM: Key<HostPath> = Key::required("from", HostPath, "The file on the host.");
 static TO: Key<GuestFile> = Key::required("to", GuestFile, "The absolute path in the guest.");
 static MODE: Key<Mode> = Key::default("mode", Mode, "\"0755\"", "Its permission bits, in octal.");
@@ -105,6 +141,13 @@ pub(super) fn read_kind(table: &TableReader<'_>, kind: StageWord, timeout: Optio
             let uploads: Vec<_> = table.tables(&UPLOADS).iter().map(read_upload).collect();
             let command = table.take(&COMMAND);
             let (pass, fail) = (table.take(&PASS), table.take(&FAIL));
+            let until = table.take(&UNTIL);
+            let condition = if table.has(&ONLY_TESTS_IF) {
+                table.table(&ONLY_TESTS_IF)
+            } else {
+                None
+            };
+            let only_tests_if = condition.and_then(|condition| read_condition(&condition));
             let no_progress = table.take(&NO_PROGRESS);
             check_reachable(table, &NO_PROGRESS, timeout);
             Some(StageKind::Command {
@@ -112,6 +155,8 @@ pub(super) fn read_kind(table: &TableReader<'_>, kind: StageWord, timeout: Optio
                 command: command?,
                 pass: pass?,
                 fail: fail?,
+                until: until?,
+                only_tests_if,
                 no_progress: no_progress?,
             })
         }
@@ -141,6 +186,14 @@ fn read_upload(table: &TableReader<'_>) -> Option<Upload> {
         from: from?,
         to: to?,
         mode: mode?,
+    })
+}
+
+fn read_condition(table: &TableReader<'_>) -> Option<Condition> {
+    let (command, because) = (table.take(&CONDITION_COMMAND), table.take(&BECAUSE));
+    Some(Condition {
+        command: command?,
+        because: because?,
     })
 }
 

@@ -6,12 +6,14 @@ use std::time::Duration;
 use super::diagnostic::Mistake;
 use super::key::{Key, StageWord};
 use super::reader::TableReader;
-use super::stage::{CLAIMS, CPUS, KIND, LOGIN, MEMORY, Place, Surroundings, TIMEOUT, VM, WARN_AFTER, default_vm};
+use super::stage::{
+    CLAIMS, CPUS, DISKS, KIND, LOGIN, MEMORY, Place, Surroundings, TIMEOUT, VM, WARN_AFTER, default_vm,
+};
 use super::stage_kinds::VERIFY_SSH;
 use super::unit::Span;
 use super::value::or_list;
 use super::word::Name;
-use crate::plan::{Evidence, VmUse};
+use crate::plan::{DiskUse, Evidence, VmUse};
 use crate::units::human_span;
 
 /// Names that are used twice in a list of tables.
@@ -88,6 +90,7 @@ fn check_vm(table: &TableReader<'_>, kind: StageWord, place: Place) {
     let changed = [
         (table.has(&MEMORY), MEMORY.name, table.span(&MEMORY)),
         (table.has(&CPUS), CPUS.name, table.span(&CPUS)),
+        (table.has(&DISKS), DISKS.name, table.span(&DISKS)),
     ];
     for (_, name, span) in changed.into_iter().filter(|(present, ..)| *present) {
         let message = format!(
@@ -95,6 +98,14 @@ fn check_vm(table: &TableReader<'_>, kind: StageWord, place: Place) {
             table.title()
         );
         table.report(Mistake::new(span, message, "needs a fresh machine").help(help));
+    }
+}
+
+/// Blank disks have nothing to boot.
+pub(super) fn check_disks(table: &TableReader<'_>, kind: StageWord) {
+    if kind == StageWord::InstalledBoot && table.take(&DISKS) == Some(DiskUse::Fresh) {
+        let message = format!("{} boots an installed disk, and a fresh one is blank", table.title());
+        table.report(Mistake::new(table.span(&DISKS), message, "leave `disks` out"));
     }
 }
 

@@ -23,6 +23,13 @@ pub struct Digest([u8; 32]);
 #[error("a SHA-256 is written as 64 lower-case hexadecimal digits")]
 pub struct NotADigest;
 
+impl Digest {
+    /// That of some bytes.
+    pub fn of_bytes(bytes: &[u8]) -> Self {
+        Self(Sha256::digest(bytes).into())
+    }
+}
+
 impl From<Sha256> for Digest {
     fn from(hasher: Sha256) -> Self {
         Self(hasher.finalize().into())

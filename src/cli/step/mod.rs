@@ -1,0 +1,12 @@
+//! `bootgate run --stage`: one stage as a run of its own, so that a CI shows it as a step of its own.
+
+mod args;
+mod begin;
+mod ending;
+mod origin;
+mod skip;
+
+pub(super) use args::{StepArgs, Wanted};
+pub(super) use begin::{Begun, Refused};
+pub(super) use ending::next_block;
+pub(super) use skip::Skipped;
