@@ -6,7 +6,7 @@ SHELL := /bin/bash
 .PHONY: help demo test check lint tests deps guest live recordings e2e bench qemu10
 
 # The scripts for this machine, and those that a guest's busybox runs.
-begin_with = $(shell find .ci fixtures tests -type f -exec awk 'FNR == 1 && /^\#!.*$(1)$$/ { print FILENAME } { nextfile }' {} +)
+begin_with = $(shell find .ci .github fixtures tests -type f -exec awk 'FNR == 1 && /^\#!.*$(1)$$/ { print FILENAME } { nextfile }' {} +)
 host_scripts = $(call begin_with,bash)
 guest_scripts = $(call begin_with,[ \/]sh)
 # Test binaries that start no QEMU.

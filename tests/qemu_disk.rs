@@ -10,11 +10,12 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use bootgate::plan::DiskFormat;
+use bootgate::qemu::binary::Qemu;
 use bootgate::qemu::disk::{
-    DiskError, allocated_bytes, create, create_overlay, free_bytes, is_released, qemu_img_for, remove,
+    DiskError, allocated_bytes, create, create_overlay, free_bytes, is_released, qemu_img_for, remove, writer,
 };
 use bootgate::units::{ByteSize, GIB, MIB};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 fn mode(path: &Path) -> u32 {
     fs::metadata(path).unwrap().permissions().mode() & 0o777
@@ -83,6 +84,31 @@ async fn an_overlay_names_its_base_and_its_format() {
     }
 }
 
+/// A QEMU that has the image open, before its guest's first instruction.
+fn holding(qemu: &Qemu, disk: &Path, read_only: bool) -> qemu_support::Owned {
+    let blockdev = json!({"driver": "file", "node-name": "disk", "filename": disk, "read-only": read_only}).to_string();
+    let silent = ["-S", "-nodefaults", "-display", "none", "-qmp", "stdio"];
+    let data_dirs = qemu
+        .data_dirs
+        .iter()
+        .flat_map(|dir| [OsStr::new("-L"), dir.as_os_str()]);
+    let child = Command::new(&qemu.binary)
+        .args(["-machine", "q35", "-accel", "tcg"])
+        .args(silent)
+        .args(data_dirs)
+        .args(["-blockdev", &blockdev, "-device", "virtio-blk-pci,drive=disk"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut child = qemu_support::Owned(child);
+    // The greeting comes before the command line has been carried out, the first answer after.
+    writeln!(child.0.stdin.as_mut().unwrap(), "{{\"execute\": \"qmp_capabilities\"}}").unwrap();
+    let lines: Vec<_> = BufReader::new(child.0.stdout.take().unwrap()).lines().take(2).collect();
+    assert!(lines[1].as_ref().unwrap().contains("return"), "{lines:?}");
+    child
+}
+
 #[tokio::test]
 async fn an_image_is_released_when_its_qemu_is_gone() {
     for qemu in qemu_support::qemus().await {
@@ -91,38 +117,16 @@ async fn an_image_is_released_when_its_qemu_is_gone() {
         create(&qemu.binary, &disk, DiskFormat::Raw, ByteSize(MIB))
             .await
             .unwrap();
-        assert!(is_released(&disk).unwrap());
-        let blockdev = serde_json::json!({"driver": "file", "node-name": "disk", "filename": disk}).to_string();
-        let child = Command::new(&qemu.binary)
-            .args([
-                "-machine",
-                "q35",
-                "-accel",
-                "tcg",
-                "-S",
-                "-nodefaults",
-                "-display",
-                "none",
-                "-qmp",
-                "stdio",
-            ])
-            .args(
-                qemu.data_dirs
-                    .iter()
-                    .flat_map(|dir| [OsStr::new("-L"), dir.as_os_str()]),
-            )
-            .args(["-blockdev", &blockdev, "-device", "virtio-blk-pci,drive=disk"])
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut child = qemu_support::Owned(child);
-        // The greeting comes before the command line has been carried out, the first answer after.
-        writeln!(child.0.stdin.as_mut().unwrap(), "{{\"execute\": \"qmp_capabilities\"}}").unwrap();
-        let lines: Vec<_> = BufReader::new(child.0.stdout.take().unwrap()).lines().take(2).collect();
-        assert!(lines[1].as_ref().unwrap().contains("return"), "{lines:?}");
-        assert!(!is_released(&disk).unwrap(), "QEMU {} holds it", qemu.features.version);
-        child.end();
-        assert!(is_released(&disk).unwrap());
+        for read_only in [false, true] {
+            assert!(is_released(&disk).unwrap());
+            assert_eq!(writer(&disk).unwrap(), None);
+            let mut child = holding(&qemu, &disk, read_only);
+            assert!(!is_released(&disk).unwrap(), "QEMU {} holds it", qemu.features.version);
+            let writer = writer(&disk).unwrap().map(|writer| writer.processes);
+            let pids = writer.map(|processes| processes.iter().map(|(pid, _)| *pid).collect::<Vec<_>>());
+            assert_eq!(pids, (!read_only).then(|| vec![child.0.id()]), "read-only: {read_only}");
+            child.end();
+            assert!(is_released(&disk).unwrap());
+        }
     }
 }

@@ -32,8 +32,8 @@ const ANSWERS_WITHIN: Duration = Duration::from_secs(5);
 /// Writes to the disk, and fails.
 const INSTALLER: &str = "set -e; mkfs.ext4 -q /dev/vda; mkdir /tmp/t; mount -t ext4 /dev/vda /tmp/t; echo halfway > /tmp/t/state; sync; echo 1 > /tmp/state; exit 1";
 
-/// A gate that fails under CI.
-fn failing(qemu: Option<&Unpacked>) -> Run {
+/// A gate that fails under CI; with the packaged QEMU its disks lie in `scratch`.
+fn failing(qemu: Option<&Unpacked>, scratch: &Path) -> Run {
     let mut gate = GateFile::new(Boots::Kernel);
     gate.put("gate", "bundled".into());
     gate.truncate(2);
@@ -45,6 +45,8 @@ fn failing(qemu: Option<&Unpacked>) -> Run {
     if let Some(qemu) = qemu {
         gate.put("machine.qemu", qemu.binary.as_str().into());
         gate.put("machine.qemu-data", qemu.data.clone().into());
+    } else {
+        gate.put("host.scratch", scratch.to_str().unwrap().into());
     }
     start_with(&gate, &[], &[("CI", "true")]).end()
 }
@@ -97,7 +99,10 @@ fn pixels(png: &Path) -> (u32, u32, Vec<u8>) {
 }
 
 fn assert_reopens_elsewhere(qemu: Option<&Unpacked>) {
-    let run = failing(qemu);
+    let scratch = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+    let run = failing(qemu, scratch.path());
+    let disk = run.path.join("disks/target.raw").canonicalize().unwrap();
+    assert_eq!(disk.starts_with(scratch.path()), qemu.is_none(), "{}", disk.display());
     let verdict = &run.result["verdict"];
     assert_eq!(
         (verdict["class"].as_str(), run.exit_code),

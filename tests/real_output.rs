@@ -66,7 +66,7 @@ fn a_run_that_nobody_listens_to_ends_as_it_should() {
         let trace = run.trace().expect("a trace");
         assert!(trace.torn.is_none() && trace.records.iter().any(|record| record["kind"] == "verdict"));
         let missing = |name: &&str| !PathBuf::from(&run.path).join(name).exists();
-        let names = ["manifest.json", "junit.xml", "qmp.jsonl", "argv.txt"];
+        let names = ["manifest.json", "junit.xml", "summary.md", "qmp.jsonl", "argv.txt"];
         assert_eq!(names.into_iter().find(|name| missing(name)), None);
         assert_eq!(machines_of(&run.info.uuid.to_string()), [] as [u32; 0]);
     }

@@ -17,7 +17,7 @@ use crate::qemu::argv;
 
 use super::gate;
 use super::host::{self, Lack};
-use super::{rules, say};
+use super::{args, preflight, rules, say};
 
 /// What stands for the run's directory and for its id.
 const RUN: &str = "RUN";
@@ -34,6 +34,9 @@ const SOCKETS: [RawFd; 3] = [3, 4, 5];
 pub(super) struct Check {
     /// The gate file.
     gate: PathBuf,
+    /// The directory that would keep the run: looked at for its space.
+    #[arg(long, value_name = "DIR", env = "BOOTGATE_RUNS", default_value_os_t = args::default_runs())]
+    runs: PathBuf,
     /// Print the plan and the command lines, or the mistakes, as JSON.
     #[arg(long)]
     json: bool,
@@ -50,6 +53,7 @@ impl Check {
             }
         };
         let (machines, mut lacks) = look(&plan);
+        lacks.extend(preflight::lacks(&plan, &self.runs));
         lacks.extend(problems.into_iter().map(|problem| Lack {
             problem: format!("the rule `{}` {}", problem.rule, problem.problem),
             mend: problem.help,

@@ -8,6 +8,7 @@ use clap::Args;
 use crate::machine::Verdict;
 use crate::plan;
 
+use super::ci::CiArg;
 use super::failure::FailureArgs;
 use super::run::How;
 use super::{args, run, say};
@@ -46,6 +47,8 @@ impl Demo {
             &How {
                 json: false,
                 quiet: false,
+                scratch: None,
+                ci: CiArg::Auto,
                 failure: FailureArgs::NONE,
             },
         )

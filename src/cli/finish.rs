@@ -1,12 +1,12 @@
 //! The files that a run ends with: result, JUnit, manifest, and the bundle of a failed one.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
 use crate::bundle::Bundle;
 use crate::checkpoint::ORIGIN;
-use crate::driver::{Outcome, StopSignals};
+use crate::driver::{Outcome, StopSignals, remove_scratch};
 use crate::evidence::{
     Declared, HASH_BYTES_MAX, KEPT_GATE, RECORDING, RunDir, RunRecord, STEP, kept_rules, write_atomically,
     write_manifest,
@@ -14,7 +14,7 @@ use crate::evidence::{
 use crate::machine::{Class, Part, StageOutcome};
 use crate::plan::{DiskUse, FailurePolicy, Plan};
 use crate::qemu::disk;
-use crate::report::{PAGE_LOG_BYTES_MAX, ResultInputs, junit, result_json};
+use crate::report::{Closing, PAGE_LOG_BYTES_MAX, ResultInputs, junit, result_json, summary};
 use crate::units::MIB;
 
 use super::print::Printer;
@@ -52,6 +52,14 @@ impl Kept {
             Self::NoBundle("a signal came before the machine was saved".to_owned())
         } else {
             Self::Bundle(beside, machine)
+        }
+    }
+
+    /// The bundle.
+    pub(super) fn bundle(&self) -> Option<&Path> {
+        match self {
+            Self::Bundle(path, _) => Some(path),
+            Self::Nothing | Self::NoBundle(_) => None,
         }
     }
 
@@ -96,14 +104,20 @@ pub(super) fn write(plan: &Plan, run: &RunDir, outcome: &Outcome, ending: &Endin
         problems.push(error.to_string());
     }
     let evidence = run.path().display().to_string();
-    match junit(plan, outcome, &evidence) {
-        Ok(xml) => {
-            let written = run
-                .reserve()
-                .retry(|| write_atomically(&run.path().join("junit.xml"), xml.as_bytes()));
-            problems.extend(written.err().map(|error| format!("junit.xml: {error}")));
-        }
-        Err(error) => problems.push(format!("junit.xml: {error}")),
+    let closing = Closing {
+        plan,
+        gate_file: "",
+        outcome,
+        run: run.path(),
+        bundle: ending.kept.bundle(),
+    };
+    let junit = junit(plan, outcome, &evidence).map_err(|error| error.to_string());
+    for (name, text) in [("junit.xml", junit), ("summary.md", Ok(summary(&closing)))] {
+        let write = |text: String| {
+            let write = || write_atomically(&run.path().join(name), text.as_bytes());
+            run.reserve().retry(write).map_err(|error| error.to_string())
+        };
+        problems.extend(text.and_then(write).err().map(|error| format!("{name}: {error}")));
     }
     if let Err(error) = write_page(run, outcome) {
         problems.push(format!("{}: {error}", report::PAGE));
@@ -172,6 +186,7 @@ fn discard_disks(plan: &Plan, run: &RunDir, outcome: &Outcome) {
         let _ = disk::remove(&run.path().join(format!("disks/{}.qcow2", disk.name)));
     }
     let _ = disk::remove(&run.path().join("disks/image.qcow2"));
+    remove_scratch(run.path());
     if plan.disks.iter().all(|disk| !disk.keep) {
         let _ = std::fs::remove_dir_all(run.path().join(ORIGIN));
     }
@@ -183,6 +198,7 @@ fn declared(plan: &Plan, outcome: &Outcome) -> Vec<Declared> {
         ("trace.jsonl", "trace of every transition"),
         ("junit.xml", "verdict for test viewers"),
         (report::PAGE, "the run as a page"),
+        ("summary.md", "the run in Markdown"),
         ("run.json", "identity of the run"),
         (KEPT_GATE, "gate file without its secrets, for a replay"),
         (RECORDING, "everything that reached the run, for a replay"),

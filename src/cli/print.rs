@@ -14,7 +14,7 @@ use tokio::sync::{mpsc, oneshot};
 use crate::driver::{Observer, Outcome};
 use crate::machine::Record;
 use crate::plan::Plan;
-use crate::report::record_line;
+use crate::report::{Groups, record_line};
 
 use super::{background, say};
 
@@ -102,6 +102,7 @@ pub(super) struct Watcher<'a> {
     /// What is to be done when the failed machine is held.
     pub(super) on_held: &'a mut dyn FnMut(&Outcome, Timestamp),
     pub(super) printer: &'a Printer,
+    pub(super) groups: Groups,
     pub(super) json: bool,
     pub(super) quiet: bool,
 }
@@ -118,7 +119,11 @@ impl Watcher<'_> {
 
 impl Observer for Watcher<'_> {
     fn record(&mut self, at: Duration, record: &Record) {
-        if let Some(line) = record_line(&self.plan, at, record) {
+        let unix_s = Timestamp::now().as_second();
+        let before = self.groups.before(&self.plan, record, unix_s);
+        let line = record_line(&self.plan, at, record);
+        let after = self.groups.after(record, unix_s);
+        for line in before.into_iter().chain(line).chain(after) {
             self.line(line);
         }
     }

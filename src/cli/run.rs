@@ -8,28 +8,20 @@ use std::time::Duration;
 
 use clap::Args;
 use jiff::Timestamp;
-use serde_json::Value;
 use tokio::runtime::Runtime;
 
-use crate::driver::{self, Options, Outcome, Secrets, StopSignals};
+use crate::driver::{self, Options, Resolved, StopSignals};
 use crate::evidence::{EvidenceError, RunDir};
-use crate::machine::{Class, Verdict};
+use crate::machine::Verdict;
 use crate::plan::{self, ImageSource, Plan};
 use crate::qemu::disk::Digest;
-use crate::report::{Hold, hold_block, verdict_block};
-use crate::text::printable_json;
 
+use super::ci::CiArg;
 use super::failure::{Decided, FailureArgs, HOLD_IN_CI, Surroundings};
-use super::finish::{Ending, Kept};
 use super::image_digest::ImageDigest;
-use super::print::{Printer, Watcher};
-use super::step::{self, Begun, StepArgs, Wanted};
-use super::{args, background, finish, gate, reap, rules, say};
-
-/// A cancelled run must be gone within 5 s: its last text is not waited for longer than this.
-const CANCELLED_PRINT: Duration = Duration::from_millis(500);
-
-const HOLD_ENDED: &str = "The hold has ended; the machine is gone, the evidence stays.\n";
+use super::made::Made;
+use super::step::{self, StepArgs, Wanted};
+use super::{args, background, ci, gate, preflight, reap, rules, say};
 
 /// Run a gate: boot the image, run its stages, tell the verdict.
 ///
@@ -63,6 +55,12 @@ pub(super) struct How {
     /// Print only the verdict.
     #[arg(long, short)]
     pub(super) quiet: bool,
+    /// Keep the disks in this directory, in place of the gate file's `[host] scratch`.
+    #[arg(long, value_name = "DIR")]
+    pub(super) scratch: Option<PathBuf>,
+    /// Whose CI job the output is for.
+    #[arg(long, value_enum, value_name = "CI", default_value_t)]
+    pub(super) ci: CiArg,
     #[command(flatten)]
     pub(super) failure: FailureArgs,
 }
@@ -73,6 +71,8 @@ impl Run {
             Ok(read) => read,
             Err(error) => {
                 gate::tell(&error, self.how.json);
+                let marks = ci::of_gate(&self.gate, &error);
+                ci::nothing_started(self.how.ci.look(), Verdict::EXIT_USAGE, &marks);
                 return ExitCode::from(Verdict::EXIT_USAGE);
             }
         };
@@ -81,7 +81,7 @@ impl Run {
         }
         match self.step.wanted(&plan) {
             Ok(step) => run_part(plan, &text, &self.runs, &self.how, step),
-            Err(refused) => refused.tell(self.how.json),
+            Err(refused) => refused.tell(self.how.json, self.how.ci.look()),
         }
     }
 }
@@ -108,22 +108,12 @@ fn run_part(mut plan: Plan, text: &str, runs: &Path, how: &How, step: Option<Wan
         return ExitCode::from(Verdict::EXIT_USAGE);
     };
     plan.on_failure = Some(decided.policy);
-    let resolved = match driver::resolve(&plan, step.as_ref().map(|step| step.index)) {
-        Ok(resolved) => resolved,
-        Err(missing) => {
-            gate::tell_missing(&plan, &missing, json);
-            return ExitCode::from(Verdict::EXIT_USAGE);
-        }
-    };
-    let read = match rules::of_plan(&plan) {
-        Ok((read, problems)) => {
-            rules::warn(&problems);
-            read
-        }
-        Err(error) => {
-            gate::tell(&error, json);
-            return ExitCode::from(Verdict::EXIT_USAGE);
-        }
+    if let Some(scratch) = &how.scratch {
+        plan.host.scratch = Some(scratch.clone());
+    }
+    let (resolved, read) = match ready(&plan, runs, how, step.as_ref()) {
+        Ok(ready) => ready,
+        Err(code) => return code,
     };
     if let Some(code) = to_background(&decided, &how.failure) {
         return code;
@@ -146,7 +136,7 @@ fn run_part(mut plan: Plan, text: &str, runs: &Path, how: &How, step: Option<Wan
     let gate_sha256 = Digest::of_bytes(kept_gate.as_bytes()).to_string();
     let step = match step::start(&runtime, step, &mut plan, (runs, &run, &gate_sha256), &mut signals) {
         Ok(step) => step,
-        Err(refused) => return refused.tell(json),
+        Err(refused) => return refused.tell(json, how.ci.look()),
     };
     let digest = ImageDigest::start(&plan);
     let made = Made {
@@ -161,6 +151,8 @@ fn run_part(mut plan: Plan, text: &str, runs: &Path, how: &How, step: Option<Wan
             kept_gate,
             image_digest: digest.known.clone(),
         },
+        gate_file: text.to_owned(),
+        ci: how.ci.look(),
         step,
         gate_sha256,
         json,
@@ -171,6 +163,35 @@ fn run_part(mut plan: Plan, text: &str, runs: &Path, how: &How, step: Option<Wan
     // Nothing of a finished run is worth waiting for.
     runtime.shutdown_timeout(Duration::from_millis(100));
     ExitCode::from(code)
+}
+
+/// Looks for everything that the run needs; what is missing is told, and nothing is started.
+fn ready(plan: &Plan, runs: &Path, how: &How, step: Option<&Wanted>) -> Result<(Resolved, rules::Read), ExitCode> {
+    let (json, ci) = (how.json, how.ci.look());
+    let resolved = match driver::resolve(plan, step.map(|step| step.index)) {
+        Ok(resolved) => resolved,
+        Err(missing) => {
+            gate::tell_missing(plan, &missing, json);
+            let marks = ci::of_refusal(missing.iter().map(|input| (&*input.problem, &*input.mend)));
+            ci::nothing_started(ci, Verdict::EXIT_USAGE, &marks);
+            return Err(ExitCode::from(Verdict::EXIT_USAGE));
+        }
+    };
+    let read = match rules::of_plan(plan) {
+        Ok((read, problems)) => {
+            rules::warn(&problems);
+            read
+        }
+        Err(error) => {
+            gate::tell(&error, json);
+            ci::nothing_started(ci, Verdict::EXIT_USAGE, &ci::of_gate(&plan.file, &error));
+            return Err(ExitCode::from(Verdict::EXIT_USAGE));
+        }
+    };
+    match preflight::refuse(plan, runs, json, ci) {
+        None => Ok((resolved, read)),
+        Some(code) => Err(code),
+    }
 }
 
 /// The run's own directory; why there is none is told.
@@ -205,166 +226,4 @@ pub(super) fn begin() -> io::Result<(Runtime, StopSignals)> {
     let signals = StopSignals::catch()?;
     drop(context);
     Ok((runtime, signals))
-}
-
-/// A run that has its directory.
-struct Made {
-    plan: Arc<Plan>,
-    run: Arc<RunDir>,
-    options: Options,
-    /// The stage, if it is a run of one stage.
-    step: Option<Begun>,
-    gate_sha256: String,
-    json: bool,
-    quiet: bool,
-    background: bool,
-}
-
-impl Made {
-    async fn run_to_end(self, secrets: Secrets, digest: ImageDigest, signals: &mut StopSignals) -> u8 {
-        let printer = Printer::start();
-        let driven = self.drive(secrets, signals, &printer).await;
-        let (code, answer, cancelled) = match driven {
-            Ok((outcome, was_held)) => {
-                let cancelled = outcome.verdict.class == Class::Cancelled;
-                // What the stages before have read is what was tested.
-                let known = self.step.as_ref().and_then(Begun::image_sha256);
-                let digest = match known {
-                    Some(known) => Some(known),
-                    None => digest.finish(cancelled, signals).await,
-                };
-                let (result, told, is_lost) = self.finish(&outcome, digest, &printer, signals).await;
-                // Whoever was told of the hold knows the verdict.
-                let answer = if was_held {
-                    HOLD_ENDED.to_owned()
-                } else {
-                    self.answer(&outcome, &result) + if self.json { "" } else { &told }
-                };
-                // The next stage would find nothing to go on with.
-                let code = match outcome.verdict.exit_code() {
-                    0 if is_lost => 4,
-                    code => code,
-                };
-                (code, answer, cancelled)
-            }
-            Err(error) => {
-                printer.tell(format_args!("error: the evidence can't be kept: {error}"));
-                (4, String::new(), false)
-            }
-        };
-        // The run is over, also for others, before its last text is read.
-        drop(self);
-        let enough = async {
-            if cancelled {
-                tokio::time::sleep(CANCELLED_PRINT).await;
-            } else {
-                signals.next().await;
-            }
-        };
-        printer.finish(answer, enough).await;
-        code
-    }
-
-    async fn drive(
-        &self,
-        secrets: Secrets,
-        signals: &mut StopSignals,
-        printer: &Printer,
-    ) -> Result<(Outcome, bool), EvidenceError> {
-        let mut was_held = false;
-        let mut on_held = |outcome: &Outcome, expires: Timestamp| {
-            was_held = true;
-            self.held(outcome, expires, printer);
-        };
-        let mut watcher = Watcher {
-            plan: self.plan.clone(),
-            on_held: &mut on_held,
-            printer,
-            json: self.json,
-            quiet: self.quiet,
-        };
-        let id = &self.run.info().id;
-        watcher.line(format_args!("bootgate {}  run {id}", env!("CARGO_PKG_VERSION")));
-        if let Some(skipped) = self.step.as_ref().and_then(|step| step.skipped.as_ref()) {
-            self.run.keep_gate(self.options.kept_gate.as_bytes())?;
-            return Ok((skipped.outcome(&self.plan, &self.options.part, &self.run)?, false));
-        }
-        let outcome = driver::run(
-            self.plan.clone(),
-            secrets,
-            self.run.clone(),
-            &self.options,
-            signals,
-            &mut watcher,
-        )
-        .await?;
-        Ok((outcome, was_held))
-    }
-
-    /// Writes what the run ends with. Gives the result, what is to be told of the bundle, and whether it is lacking.
-    async fn finish(
-        &self,
-        outcome: &Outcome,
-        digest: Option<String>,
-        printer: &Printer,
-        signals: &mut StopSignals,
-    ) -> (Value, String, bool) {
-        let (plan, run, step) = (&self.plan, &self.run, self.step.as_ref());
-        let kept = Kept::of(plan, run, outcome, step);
-        let write = |kept| finish::write(plan, run, outcome, &self.ending(digest.clone(), kept), printer);
-        let result = write(&kept);
-        match finish::pack(run, &kept, signals).await {
-            Ok(bundle) => (result, finish::told(plan, run, outcome, bundle.as_ref()), false),
-            Err(why) => {
-                let told = format!("Bundle:   none: {why}\n          the evidence and the verdict stand\n");
-                (write(&Kept::NoBundle(why)), told, true)
-            }
-        }
-    }
-
-    fn ending<'a>(&'a self, image_sha256: Option<String>, kept: &'a Kept) -> Ending<'a> {
-        Ending {
-            image_sha256,
-            gate_sha256: &self.gate_sha256,
-            kept,
-            step: self.step.as_ref(),
-        }
-    }
-
-    /// What is told in the end.
-    fn answer(&self, outcome: &Outcome, result: &Value) -> String {
-        if self.json {
-            printable_json(result, true) + "\n"
-        } else {
-            verdict_block(&self.plan, outcome, self.run.path())
-        }
-    }
-
-    /// The verdict is told, and written, while the machine is held: the hold may last for hours, or end by a kill.
-    fn held(&self, outcome: &Outcome, expires: Timestamp, printer: &Printer) {
-        let result = finish::write(
-            &self.plan,
-            &self.run,
-            outcome,
-            &self.ending(None, &Kept::Nothing),
-            printer,
-        );
-        printer.text(self.answer(outcome, &result));
-        let hold = Hold {
-            run: self.run.path(),
-            expires,
-            background: self.background,
-        };
-        if self.json {
-            printer.tell(hold_block(&hold));
-        } else {
-            printer.text(hold_block(&hold));
-        }
-        if self.background {
-            if let Err(error) = background::release() {
-                printer.tell(format_args!("warning: the hold ends with this terminal: {error}"));
-            }
-            printer.let_go(outcome.verdict.exit_code());
-        }
-    }
 }

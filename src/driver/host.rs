@@ -9,13 +9,13 @@ use crate::qemu::binary::Qemu;
 use crate::qemu::disk::{self, DiskError};
 use crate::qemu::feature::Accel;
 use crate::qemu::firmware::{self, UefiFiles};
-use crate::units::{ByteSize, MIB};
+use crate::units::ByteSize;
 
+use super::preflight::FREE_BYTES_MIN;
 use super::prepare::{PrepareError, Workshop};
+use super::scratch;
 use super::spec::HostParts;
 
-/// Free space in bytes below which no run is begun: evidence and a first write must fit.
-pub const FREE_BYTES_MIN: u64 = 64 * MIB;
 /// Guest-facing deadlines under TCG, in percent of what the gate file says. Chosen, not measured: TCG is several times slower
 /// than KVM, and a gate file may set its own `timeout-scale`.
 const TCG_SCALE_PERCENT: u32 = 400;
@@ -63,8 +63,16 @@ impl Workshop {
             Firmware::Uefi => Some(self.uefi(&qemu)?),
         };
         self.check_digest().await?;
+        let scratch = self.plan.host.scratch.as_deref();
+        scratch::make_disks(self.run.path(), &self.run.info().id, scratch).map_err(|e| {
+            PrepareError::new(
+                Cause::Preflight,
+                format!("the directory of the disks can't be made: {e}"),
+            )
+        })?;
         if self.start.is_none() {
-            self.create_disks(&qemu).await?;
+            self.create_overlay(&qemu).await?;
+            self.create_blank_disks(&qemu).await?;
         }
         let scale_percent = scale_percent(self.plan.timeout_scale, chosen.accel);
         let facts = HostFacts {
@@ -128,15 +136,6 @@ impl Workshop {
         }
         let detail = format!("it has {digest}, the gate file pins {pinned}");
         Err(PrepareError::new(Cause::ImageDigestMismatch, detail))
-    }
-
-    async fn create_disks(&self, qemu: &Qemu) -> Result<(), PrepareError> {
-        // Makes the directory as well.
-        self.run
-            .file("disks/image.qcow2")
-            .map_err(|e| PrepareError::new(Cause::Preflight, e))?;
-        self.create_overlay(qemu).await?;
-        self.create_blank_disks(qemu).await
     }
 
     /// What takes the writes meant for a disk image.

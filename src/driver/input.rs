@@ -60,6 +60,8 @@ pub(super) enum VmInput {
     Captured {
         missing: Vec<String>,
     },
+    /// The host has little left of something.
+    Host(Event),
     /// The guest's journal is saved, or why it is not.
     Journal {
         missing: Option<String>,

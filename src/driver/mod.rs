@@ -17,6 +17,7 @@ mod keep;
 mod keys;
 mod launch;
 mod perform;
+mod preflight;
 mod prepare;
 mod question;
 mod recorder;
@@ -24,10 +25,12 @@ mod reopen;
 mod replay;
 mod resolve;
 mod run;
+mod scratch;
 mod screen;
 mod search;
 mod secrets;
 mod signals;
+mod space;
 mod spec;
 mod step;
 mod take;
@@ -37,12 +40,16 @@ mod triage;
 mod vm;
 mod watch;
 
-pub use host::{FREE_BYTES_MIN, HostFacts};
+pub use host::HostFacts;
 pub use keep::CHECKPOINT;
+pub use preflight::{
+    Check, DiskNeeds, FREE_BYTES_MIN, Level, check_leavings, check_memory, check_space, nearest_directory, preflight,
+};
 pub use reopen::{HoldEnd, ReopenError, ReopenRequest, Reopened, reopen};
 pub use replay::{ReplayEnd, ReplayError, ReplayOptions, Replayed, replay};
 pub use resolve::{MissingInput, Resolved, resolve};
 pub use run::{Observer, Options, Outcome, run};
+pub use scratch::remove_scratch;
 pub use secrets::{Secrets, read_auth};
 pub use signals::StopSignals;
 pub use spec::{HostParts, RunPlace, Sockets, has_firmware_console, machine_spec, machines};

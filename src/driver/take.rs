@@ -2,6 +2,8 @@
 
 use std::time::Instant;
 
+use tokio::task::AbortHandle;
+
 use crate::machine::{Effect, EndMode, Event, ProcessEnd, State};
 use crate::qmp::QmpNotice;
 use crate::serial::marker::Match;
@@ -17,7 +19,7 @@ use super::input::{Input, VmInput};
 use super::prepare::PrepareError;
 use super::run::Driver;
 use super::vm::Vm;
-use super::{translate, triage};
+use super::{scratch, space, translate, triage};
 
 impl Driver<'_> {
     pub(super) fn take(&mut self, input: Input) {
@@ -53,6 +55,7 @@ impl Driver<'_> {
                     scale_percent: host.scale_percent,
                     serial: vm.serial_file.clone(),
                 };
+                vm.tasks.others.push(self.watch_host(vm.number));
                 self.vm = Some(vm);
                 self.consoles_open += 1;
                 self.host = Some(host);
@@ -68,6 +71,13 @@ impl Driver<'_> {
         }
     }
 
+    /// Watches the disks that the run writes to, while this machine runs.
+    fn watch_host(&self, number: u64) -> AbortHandle {
+        let places = vec![self.run.path().to_owned(), self.run.path().join(scratch::DISKS)];
+        let watch = space::watch(number, places, self.plan.host.reserve, self.inputs.clone());
+        tokio::spawn(watch).abort_handle()
+    }
+
     fn take_from_vm(&mut self, input: VmInput) {
         match input {
             VmInput::Qmp(notice) => self.take_qmp(notice),
@@ -81,7 +91,7 @@ impl Driver<'_> {
             VmInput::Silent { stopped_by_signal } => self.handle(Event::QmpSilent { stopped_by_signal }),
             VmInput::Probe(probe) => self.take_probe(&probe),
             VmInput::Command(CommandInput::Event(event)) => self.handle(*event),
-            VmInput::Saved(event) => self.handle(event),
+            VmInput::Saved(event) | VmInput::Host(event) => self.handle(event),
             VmInput::Command(CommandInput::Output {
                 file,
                 offset,

@@ -172,6 +172,9 @@ causes! {
     HostDiskFull: "host-disk-full", Infrastructure,
         "The host's disk is full; the guest's write could not be stored.",
         "Free space where the runs are kept, or choose another place with `--runs`.";
+    HostDiskNearlyFull: "host-disk-nearly-full", Infrastructure,
+        "The host's disk is nearly full; the guest was paused before a write of its own failed.",
+        "Free space there, name another directory with `[host] scratch` or `--runs`, or ask for less with `[host] reserve`.";
     HostIoError: "host-io-error", Infrastructure,
         "The host can't read or write an image of the guest.",
         "Look at the host's kernel log for the disk.";

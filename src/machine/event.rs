@@ -185,6 +185,22 @@ pub enum Event {
         /// From now on.
         limit: Duration,
     },
+    /// A disk of the host has no more left than what must stay free.
+    HostSpaceLow {
+        /// The directory that the run writes to.
+        place: String,
+        /// What is left, in bytes.
+        free_bytes: u64,
+        /// What must stay free, in bytes.
+        reserve_bytes: u64,
+        /// How fast it filled last.
+        bytes_per_second: u64,
+    },
+    /// The host has too little memory: everything waits for it.
+    HostMemoryShort {
+        /// How much of the last ten seconds, in percent.
+        percent: u32,
+    },
     /// The controller itself did not run for a while (the host was suspended or overloaded).
     HostStalled {
         /// For how long.

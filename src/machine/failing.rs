@@ -13,13 +13,14 @@ use crate::units::ByteSize;
 /// A cancelled run must be gone within 5 s, so its capture gets less time.
 const CANCELLED_STOP: Duration = Duration::from_secs(1);
 const CANCELLED_CAPTURE: Duration = Duration::from_millis(1500);
-/// After these nobody in the guest answers any more.
-const GUEST_STANDS_STILL: [Cause; 9] = [
+/// After these nobody in the guest answers any more, or may be asked: it would go on writing.
+const GUEST_STANDS_STILL: [Cause; 10] = [
     Cause::KernelPanic,
     Cause::GuestPoweredOff,
     Cause::UnexpectedReset,
     Cause::ResetLoop,
     Cause::HostDiskFull,
+    Cause::HostDiskNearlyFull,
     Cause::HostIoError,
     Cause::QemuInternalError,
     Cause::QemuKilled,

@@ -33,6 +33,7 @@ impl Gate {
                 self.fail(out, STATE, Cause::KernelPanic, reason)
             }
             Event::BlockIoFailed { node, no_space } => self.block_io_failed(out, STATE, node, *no_space),
+            Event::HostSpaceLow { .. } => self.host_space_low(out, STATE, event),
             // The end of the guest takes its network along, and STOP follows SHUTDOWN.
             Event::GuestStopped | Event::GuestReset { .. } => {
                 out.ask(Effect::QueryStatus);

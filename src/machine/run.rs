@@ -10,6 +10,7 @@ use crate::machine::{
     Cause, DeadlineKind, Effect, Event, EvidenceRef, Finding, Mark, Record, Sighting, State, StopSignal, Verdict,
 };
 use crate::plan::Evidence;
+use crate::units::ByteSize;
 
 /// A guest's reset arrives as two RESET events (firmware resets once more): events this close are one reset.
 const RESET_DEBOUNCE: Duration = Duration::from_millis(500);
@@ -56,6 +57,12 @@ impl Gate {
             }
             Event::ProspectsChanged(prospects) => {
                 self.prospects.clone_from(prospects);
+                Handled
+            }
+            Event::HostMemoryShort { percent } => {
+                let detail = format!("all tasks of the host waited for memory for {percent} % of the last ten seconds");
+                out.note(state, "host-memory-short", detail.as_str(), None);
+                self.remark(detail);
                 Handled
             }
             // It explains an end that is about to be told.
@@ -133,6 +140,7 @@ impl Gate {
                 self.fail(out, state, Cause::KernelPanic, reason)
             }
             Event::BlockIoFailed { node, no_space } => self.block_io_failed(out, state, node, *no_space),
+            Event::HostSpaceLow { .. } => self.host_space_low(out, state, event),
             // STOP alone says only that the guest stands still; its status says why.
             Event::GuestStopped => {
                 out.ask(Effect::QueryStatus);
@@ -279,5 +287,22 @@ impl Gate {
             .detail(format!("node `{node}`"))
             .evidence(&EvidenceRef::file("qmp.jsonl"));
         self.fail(out, state, cause, reason)
+    }
+
+    /// Before a write fails: the guest is stopped while there is room for its evidence.
+    pub(super) fn host_space_low(&mut self, out: &mut Outbox, state: State, event: &Event) -> Step {
+        let Event::HostSpaceLow {
+            place,
+            free_bytes,
+            reserve_bytes,
+            bytes_per_second,
+        } = event
+        else {
+            return Handled;
+        };
+        let [free, reserve, rate] = [free_bytes, reserve_bytes, bytes_per_second].map(|bytes| ByteSize(*bytes));
+        let detail = format!("{free} left in {place}, of which {reserve} must stay free; {rate}/s were written last");
+        let reason = Reason::event("host-space-low").detail(detail);
+        self.fail(out, state, Cause::HostDiskNearlyFull, reason)
     }
 }

@@ -11,7 +11,7 @@ use crate::machine::record::EvidenceRef;
 use crate::machine::{Cause, Class, Event, Left, Machine, Part, Step, StopSignal};
 use crate::plan::{
     Accelerator, Arch, Attachment, Condition, ConsolePlan, DiskCache, DiskFormat, DiskPlan, DiskUse, Evidence,
-    FailurePolicy, Firmware, ImagePlan, ImageSource, MachinePlan, MarkerPlan, Network, Pattern, Plan, Prompt,
+    FailurePolicy, Firmware, HostPlan, ImagePlan, ImageSource, MachinePlan, MarkerPlan, Network, Pattern, Plan, Prompt,
     PromptChannel, Secret, SecretSource, SshPlan, StageKind, StagePlan, VmUse,
 };
 use crate::units::{ByteSize, GIB};
@@ -105,6 +105,13 @@ fn fixed_events() -> Vec<Event> {
         Event::HoldExtended {
             limit: Duration::from_secs(60),
         },
+        Event::HostSpaceLow {
+            place: "runs".to_owned(),
+            free_bytes: 1,
+            reserve_bytes: 2,
+            bytes_per_second: 3,
+        },
+        Event::HostMemoryShort { percent: 50 },
         Event::HostStalled {
             gap: Duration::from_secs(5),
         },
@@ -265,6 +272,7 @@ pub fn representative_plan(encrypted: bool) -> Plan {
             extra_args: Vec::new(),
             network: Network::Isolated,
         },
+        host: HostPlan::default(),
         disks: vec![DiskPlan {
             name: "target".to_owned(),
             size_bytes: ByteSize(GIB),

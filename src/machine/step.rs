@@ -104,6 +104,7 @@ impl Gate {
                 )
             }
             Event::BlockIoFailed { node, no_space } => self.block_io_failed(out, STATE, node, *no_space),
+            Event::HostSpaceLow { .. } => self.host_space_low(out, STATE, event),
             Event::DeadlinePassed(DeadlineKind::Stop) => {
                 let reason = Reason::event("deadline-stop").detail("the guest was not stopped in time");
                 self.fail_dead(out, STATE, Cause::CheckpointFailed, reason)

@@ -3,10 +3,10 @@
 use std::fmt::Write as _;
 
 use super::{
-    Condition, DiskUse, FailurePolicy, ImagePlan, ImageSource, LoginPlan, Pattern, Plan, PromptChannel, SecretSource,
-    SshPlan, StageKind, StagePlan,
+    Condition, DiskUse, FailurePolicy, HostPlan, ImagePlan, ImageSource, LoginPlan, Pattern, Plan, PromptChannel,
+    SecretSource, SshPlan, StageKind, StagePlan,
 };
-use crate::units::human_span;
+use crate::units::{ByteSize, human_span};
 
 /// The width of the column that says what a line is about.
 const LABEL_WIDTH: usize = 10;
@@ -18,6 +18,7 @@ pub fn describe(plan: &Plan) -> String {
     page.line("file", &plan.file.to_string_lossy());
     describe_image(&mut page, &plan.image);
     describe_machine(&mut page, plan);
+    describe_host(&mut page, &plan.host);
     for disk in &plan.disks {
         let target = if disk.target { ", the target" } else { "" };
         let keep = if disk.keep { ", kept" } else { "" };
@@ -110,6 +111,20 @@ fn describe_image(page: &mut Page, image: &ImagePlan) {
     page.line("sha256", image.sha256.as_deref().unwrap_or("not pinned"));
     if let Some(production) = &image.production {
         page.line("publishes", &production.to_string_lossy());
+    }
+}
+
+fn describe_host(page: &mut Page, host: &HostPlan) {
+    if let Some(scratch) = &host.scratch {
+        page.line("scratch", &format!("{} (the disks)", scratch.display()));
+    }
+    if let Some(budget) = host.disk_budget {
+        page.line("budget", &format!("{budget} for all disks together"));
+    }
+    match host.reserve {
+        Some(ByteSize(0)) => page.line("reserve", "none: nobody watches the host's disk"),
+        Some(reserve) => page.line("reserve", &format!("{reserve} stay free on the host's disks")),
+        None => {}
     }
 }
 

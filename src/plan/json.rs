@@ -27,6 +27,11 @@ pub fn to_json(plan: &Plan) -> Json {
             "extra_args": machine.extra_args,
             "network": machine.network.as_str(),
         },
+        "host": {
+            "scratch": plan.host.scratch.as_ref().map(|path| path.to_string_lossy()),
+            "disk_budget_bytes": plan.host.disk_budget.map(|size| size.0),
+            "reserve_bytes": plan.host.reserve.map(|size| size.0),
+        },
         "disks": plan.disks.iter().map(disk).collect::<Vec<_>>(),
         "console": {
             "markers": plan.console.markers.iter().map(marker).collect::<Vec<_>>(),

@@ -5,6 +5,7 @@
 
 mod describe;
 mod gate_file;
+mod host;
 mod image;
 mod json;
 mod login;
@@ -14,7 +15,10 @@ mod settings;
 mod stage;
 
 pub use describe::describe;
-pub use gate_file::{Diagnostic, GateFileErrors, Related, parse, parse_rules, schema, without_secrets};
+pub use gate_file::{
+    Diagnostic, GateFileErrors, KeyStep, Place, Related, parse, parse_rules, place_of, schema, without_secrets,
+};
+pub use host::HostPlan;
 pub use image::{Attachment, DiskCache, DiskFormat, DiskPlan, ImagePlan, ImageSource};
 pub use json::to_json;
 pub use login::LoginPlan;

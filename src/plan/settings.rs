@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::{DiskPlan, ImagePlan, LoginPlan, Pattern, SecretSource, StagePlan};
+use super::{DiskPlan, HostPlan, ImagePlan, LoginPlan, Pattern, SecretSource, StagePlan};
 use crate::units::ByteSize;
 
 /// A gate: one whole check of one image.
@@ -19,6 +19,8 @@ pub struct Plan {
     pub image: ImagePlan,
     /// The machine, as far as a stage does not say otherwise.
     pub machine: MachinePlan,
+    /// What it asks of the host beside that.
+    pub host: HostPlan,
     /// The disks created for the run.
     pub disks: Vec<DiskPlan>,
     /// What to look for on the serial console.

@@ -58,7 +58,7 @@ fn push_visible(line: &mut String, c: char) {
 }
 
 /// One line for a terminal, at most `chars_max` characters long; what is cut off shows as `…`, a line break as a space. A
-/// terminal's lines end up in the log of a CI job as well, so `##[` is broken here as it is by [`actions_log`].
+/// terminal's lines end up in the log of a CI job as well, so its commands are broken here as they are by [`actions_log`].
 pub fn terminal_line(text: impl AsRef<[u8]>, chars_max: usize) -> String {
     shortened(unobeyed(&lines(text).join(" ")), chars_max)
 }
@@ -83,12 +83,19 @@ pub fn terminal_name(name: impl AsRef<[u8]>, chars_max: usize) -> String {
     shortened(unobeyed(&shown), chars_max)
 }
 
-/// What the runner would obey anywhere in a line, broken.
+/// What the runner would obey, broken: `##[` anywhere in a line, and `::` at its start, to which whoever prints it may add
+/// nothing but space.
 fn unobeyed(line: &str) -> String {
-    line.replace("##[", "##\\[")
+    let broken = line.replace("##[", "##\\[");
+    let start = broken.trim_start();
+    if start.starts_with("::") {
+        let space = broken.len() - start.len();
+        return format!("{}\\{start}", &broken[..space]);
+    }
+    broken
 }
 
-fn shortened(mut line: String, chars_max: usize) -> String {
+pub(super) fn shortened(mut line: String, chars_max: usize) -> String {
     if line.chars().count() > chars_max {
         let keep = chars_max.saturating_sub(1);
         let end = line.char_indices().nth(keep).map_or(line.len(), |(at, _)| at);
@@ -248,6 +255,7 @@ mod tests {
             ("tab\there\r\nnext", "tab here next"),
             ("naïve ✓ 漢字", "naïve ✓ 漢字"),
             ("\x1b]0;owned\x07\x1b[31mred\x1b[0m", "red"),
+            (" ::error::x ::y", " \\::error::x ::y"),
         ] {
             assert_eq!(terminal_line(raw, 100), seen);
         }
@@ -273,7 +281,7 @@ mod tests {
     #[test]
     fn commands_in_an_actions_log_are_broken() {
         let raw = "::error::x\r  ::add-mask::y\nz ##[group]###[error]w\r\n\r\nend";
-        let log = "| ::error::x\n|   ::add-mask::y\n| z ##\\[group]###\\[error]w\n| \n| end\n";
+        let log = "| \\::error::x\n|   \\::add-mask::y\n| z ##\\[group]###\\[error]w\n| \n| end\n";
         assert_eq!(actions_log(raw, 100), log);
     }
 

@@ -21,7 +21,16 @@ pub(crate) struct Seen {
 pub(crate) fn bootgate<S: AsRef<std::ffi::OsStr>>(arguments: impl IntoIterator<Item = S>) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_bootgate"));
     command.args(arguments).current_dir(ROOT).stdin(Stdio::null());
-    for name in ["BOOTGATE_RUNS", "BOOTGATE_LOG", "COLUMNS", "NO_COLOR", "CLICOLOR_FORCE"] {
+    let settings = ["BOOTGATE_RUNS", "BOOTGATE_LOG", "COLUMNS", "NO_COLOR", "CLICOLOR_FORCE"];
+    // Of a CI job that runs the tests.
+    let job = [
+        "GITHUB_ACTIONS",
+        "GITHUB_STEP_SUMMARY",
+        "GITHUB_OUTPUT",
+        "GITHUB_WORKSPACE",
+        "GITLAB_CI",
+    ];
+    for name in settings.into_iter().chain(job) {
         command.env_remove(name);
     }
     command

@@ -7,7 +7,7 @@ use crate::plans;
 use crate::scenario::Scenario;
 use crate::words::{
     by_rule, command_killed, ended, exited, fail_line, identity, io_error, killed, marker, out_of_memory, output_rule,
-    pass_line, probed, qmp_lost, question, rule, seen, shut_down, stable, status, unreachable,
+    pass_line, probed, qmp_lost, question, rule, seen, shut_down, space_low, stable, status, unreachable,
 };
 
 /// A state, a plan that has it, and the events that lead there.
@@ -56,6 +56,11 @@ fn endings() -> Vec<(&'static str, Vec<Event>, &'static str)> {
             "failed guest-powered-off",
         ),
         ("host disk full", vec![io_error(true)], "infrastructure host-disk-full"),
+        (
+            "host disk nearly full",
+            vec![space_low()],
+            "infrastructure host-disk-nearly-full",
+        ),
         (
             "host disk broken",
             vec![io_error(false)],
@@ -177,6 +182,32 @@ fn what_ends_a_guest_from_outside_is_no_fault_of_the_image() {
         .comes_to(cause)
         .check();
     }
+}
+
+#[test]
+fn a_full_disk_is_not_waited_for_until_the_journal_is_there() {
+    let mut plan = plans::gate();
+    plan.stages.truncate(2);
+    let world = Scenario::new("low on space", plan, vec![(1_000, stable()), (20_000, space_low())])
+        .comes_to("infrastructure host-disk-nearly-full export Installing")
+        .check();
+    let detail = &world.verdict().detail;
+    assert!(
+        detail.contains("250 MiB left in /srv/runs, of which 256 MiB must stay free"),
+        "{detail}"
+    );
+    // A guest that goes on would write on.
+    let trace = world.trace();
+    assert!(trace.contains("20005 Stopping → Capturing: guest-stopped"), "{trace}");
+}
+
+#[test]
+fn a_host_short_of_memory_is_a_remark() {
+    let short = (2_000, Event::HostMemoryShort { percent: 42 });
+    let world = Scenario::new("short of memory", plans::marker_only(), vec![short, (9_000, marker())])
+        .comes_to("passed every-claim-proved boot-live Releasing")
+        .check();
+    assert!(world.machine.reports()[0].remarks[0].contains("42 %"));
 }
 
 #[test]

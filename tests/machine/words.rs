@@ -149,6 +149,15 @@ pub(crate) fn io_error(no_space: bool) -> Event {
     }
 }
 
+pub(crate) fn space_low() -> Event {
+    Event::HostSpaceLow {
+        place: "/srv/runs".to_owned(),
+        free_bytes: 250 << 20,
+        reserve_bytes: 256 << 20,
+        bytes_per_second: 1 << 30,
+    }
+}
+
 pub(crate) fn status(status: GuestStatus) -> Event {
     Event::StatusObserved(status)
 }

@@ -39,6 +39,8 @@ const INSTALLER: &str = "tr '\\0' x </dev/zero | dd of=/dev/vda bs=1M count=256 
 fn host_disk_full() {
     let mut gate = GateFile::new(Boots::Kernel);
     gate.put("gate", "host-disk-full".into());
+    // Nobody watches: QEMU is the first to notice.
+    gate.set("host.reserve", "'0B'");
     gate.truncate(2);
     gate.put("stage.1.command", INSTALLER.into());
     gate.set("stage.1.pass", "['written']");
@@ -85,6 +87,7 @@ fn on_a_disk_of(size: &str, gate: &GateFile) -> Run {
 fn host_disk_full_while_the_machine_is_saved() {
     let mut gate = GateFile::new(Boots::Kernel);
     gate.put("gate", "disk-full-while-saving".into());
+    gate.set("host.reserve", "'0B'");
     gate.truncate(2);
     gate.put("stage.1.command", NOISE.into());
     gate.set("stage.1.pass", "['never printed']");
@@ -127,6 +130,73 @@ fn host_disk_full_while_the_machine_is_saved() {
     assert!(
         names.into_iter().all(|name| name.ends_with(".partial")),
         "what is not whole is named so"
+    );
+}
+
+/// Runs the rest of the arguments with the folder `$1` on a small file system of its own; tells in the file `$2` what was
+/// free there in the end, in bytes, and how many names of disks there were.
+const WITH_A_SMALL_SCRATCH: &str = r#"
+scratch=$1 left=$2
+shift 2
+mount -t tmpfs -o size=160M,mode=0700 tmpfs "$scratch"
+code=0
+"$@" || code=$?
+df --output=avail -B1 "$scratch" | tail -n 1 >"$left"
+find "$scratch" -name 'target.raw' | wc -l >>"$left"
+exit "$code"
+"#;
+
+#[test]
+fn host_disk_nearly_full() {
+    let mut gate = GateFile::new(Boots::Kernel);
+    gate.put("gate", "host-disk-nearly-full".into());
+    gate.truncate(2);
+    gate.put("stage.1.command", INSTALLER.into());
+    gate.set("stage.1.pass", "['written']");
+    let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+    let [scratch, runs] = ["scratch", "runs"].map(|name| folder.path().join(name));
+    for path in [&scratch, &runs] {
+        std::fs::create_dir(path).unwrap();
+    }
+    let left = folder.path().join("left");
+    let place = scratch.display().to_string();
+    let bootgate = program(&gate, folder.path(), &runs);
+    let mut command = with_own_mounts(folder.path());
+    command
+        .args(["sh", "-euc", WITH_A_SMALL_SCRATCH, "sh"])
+        .arg(&scratch)
+        .arg(&left);
+    command.arg(bootgate.get_program()).args(bootgate.get_args());
+    let output = command.arg("--scratch").arg(&scratch).output().unwrap();
+    let run = Run::read(&runs.join("last"), &output, Vec::new(), folder);
+
+    let expect = Expect {
+        class: "infrastructure",
+        exit: 4,
+        cause: "host-disk-nearly-full",
+        rule: None,
+        place: ("install", "Installing"),
+        event: "host-space-low",
+        within: None,
+    };
+    expect.check(&run, None);
+    let detail = run.result["verdict"]["detail"].as_str().unwrap();
+    assert!(
+        detail.contains(&place) && detail.contains("must stay free") && detail.contains("/s were written last"),
+        "{detail}"
+    );
+    // Paused before QEMU met the end of the disk, and all that was written went to the scratch directory.
+    let transcript = String::from_utf8(run.read_file("qmp.jsonl")).unwrap();
+    assert!(!transcript.contains("BLOCK_IO_ERROR"), "{}", run.story());
+    let left = std::fs::read_to_string(left).unwrap();
+    let left: Vec<u64> = left.split_whitespace().map(|number| number.parse().unwrap()).collect();
+    println!("{} bytes of the reserve were left: {detail}", left[0]);
+    assert!(left[0] > 0 && left[1] == 1, "{left:?}: {detail}");
+    assert!(run.path.join("disks").symlink_metadata().unwrap().is_symlink());
+    assert!(
+        run.stderr.contains("which is the host's memory (tmpfs)"),
+        "{}",
+        run.stderr
     );
 }
 

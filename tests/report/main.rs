@@ -1,5 +1,8 @@
 //! Every form of output, as a person or a program gets it, with a guest that means harm.
 
+mod ci;
+#[path = "../support/ci_log.rs"]
+mod ci_log;
 mod forms;
 mod outcomes;
 mod page;

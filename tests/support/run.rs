@@ -89,6 +89,8 @@ pub(crate) fn start_with(gate: &GateFile, arguments: &[&str], environment: &[(&s
 /// The command line of a run whose gate file lies in `folder` and whose evidence goes to `runs`.
 pub(crate) fn program(gate: &GateFile, folder: &Path, runs: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_bootgate"));
+    // The job that runs the tests is not told of the runs that they make.
+    command.env_remove("GITHUB_ACTIONS").env_remove("GITLAB_CI");
     command
         .arg("run")
         .arg(gate.write(folder))
@@ -335,6 +337,10 @@ fn printable(bytes: &[u8]) -> String {
 
 fn private(path: &Path) {
     let metadata = std::fs::symlink_metadata(path).unwrap();
+    if metadata.is_symlink() {
+        // A link has no mode; where it leads is looked at by who made it.
+        return;
+    }
     let wanted = if metadata.is_dir() { 0o700 } else { 0o600 };
     assert_eq!(metadata.permissions().mode() & 0o777, wanted, "{}", path.display());
     if metadata.is_dir() {

@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use clap::Args;
 
 use crate::cli::{args, gate, host, say};
+use crate::driver::{check_leavings, check_space};
 use crate::machine::Verdict;
 
 use super::finding::{Finding, any_fails, render, to_json};
@@ -27,6 +28,9 @@ pub(in crate::cli) struct Doctor {
     /// The directory that keeps the runs.
     #[arg(long, value_name = "DIR", env = "BOOTGATE_RUNS", default_value_os_t = args::default_runs())]
     runs: PathBuf,
+    /// Look at this directory for the disks, in place of the gate file's `[host] scratch`.
+    #[arg(long, value_name = "DIR")]
+    scratch: Option<PathBuf>,
     /// Print the findings as JSON.
     #[arg(long)]
     json: bool,
@@ -34,15 +38,22 @@ pub(in crate::cli) struct Doctor {
 
 impl Doctor {
     pub(in crate::cli) fn execute(self) -> ExitCode {
-        let plan = match self.gate.as_deref().map(gate::read).transpose() {
+        let mut plan = match self.gate.as_deref().map(gate::read).transpose() {
             Ok(plan) => plan,
             Err(error) => {
                 gate::tell(&error, self.json);
                 return ExitCode::from(Verdict::EXIT_USAGE);
             }
         };
+        if let (Some(plan), Some(scratch)) = (&mut plan, &self.scratch) {
+            plan.host.scratch = Some(scratch.clone());
+        }
         let mut findings = plan.as_ref().map(needs::gate).unwrap_or_default();
-        findings.extend(look(&plan.as_ref().map_or_else(Needs::usual, Needs::of), &self.runs));
+        let mut needs = plan.as_ref().map_or_else(Needs::usual, Needs::of);
+        needs.disks.scratch = self.scratch.or(needs.disks.scratch);
+        findings.extend(look(&needs, &self.runs));
+        let left = plan.as_ref().map(check_leavings).unwrap_or_default();
+        findings.extend(left.into_iter().map(Finding::from));
         let said = if self.json {
             say::answer(format_args!("{:#}\n", to_json(&findings)))
         } else {
@@ -60,6 +71,7 @@ fn look(needs: &Needs, runs: &Path) -> Vec<Finding> {
     let mut findings = host::wait_for(qemu::findings(needs))
         .unwrap_or_else(|lack| vec![Finding::fail("qemu", lack.problem, lack.mend)]);
     findings.extend(machine::findings(needs));
-    findings.extend(runs::findings(runs, needs));
+    findings.extend(check_space(runs, &needs.disks).into_iter().map(Finding::from));
+    findings.extend(runs::findings(runs));
     findings
 }

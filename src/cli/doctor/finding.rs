@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use serde_json::{Value, json};
 
+use crate::driver::{self, Check};
 use crate::text::terminal_line;
 
 /// The longest text that is shown, in characters. A list of the places where firmware was looked for is long.
@@ -65,6 +66,21 @@ impl Finding {
         Self {
             level: Level::Fail,
             ..Self::warn(id, found, mend)
+        }
+    }
+}
+
+impl From<Check> for Finding {
+    fn from(check: Check) -> Self {
+        Self {
+            id: check.id,
+            level: match check.level {
+                driver::Level::Ok => Level::Ok,
+                driver::Level::Warn => Level::Warn,
+                driver::Level::Refuse { .. } => Level::Fail,
+            },
+            found: check.found,
+            mend: check.mend,
         }
     }
 }

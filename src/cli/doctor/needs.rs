@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use crate::driver;
+use crate::driver::{self, DiskNeeds};
 use crate::plan::{Accelerator, Arch, DiskFormat, Firmware, ImageSource, Plan};
 use crate::units::{ByteSize, GIB};
 
@@ -22,8 +22,7 @@ pub(super) struct Needs {
     pub(super) memory: ByteSize,
     /// Of the largest machine.
     pub(super) cpus: u32,
-    /// What the disks can grow to, all together.
-    pub(super) disks: ByteSize,
+    pub(super) disks: DiskNeeds,
     /// True if qcow2 files are made. `None`: perhaps.
     pub(super) qcow2: Option<bool>,
 }
@@ -40,7 +39,12 @@ impl Needs {
             firmware: None,
             memory: ByteSize(2 * GIB),
             cpus: 2,
-            disks: ByteSize(GIB),
+            disks: DiskNeeds {
+                scratch: None,
+                grow_to: ByteSize(GIB),
+                budget: None,
+                reserve: None,
+            },
             qcow2: None,
         }
     }
@@ -63,7 +67,7 @@ impl Needs {
                 .max()
                 .unwrap_or(machine.memory),
             cpus: machines().map(|stage| plan.cpus(stage)).max().unwrap_or(machine.cpus),
-            disks: ByteSize(disks.clone().fold(0, |sum, disk| disk.size_bytes.0.saturating_add(sum))),
+            disks: DiskNeeds::of(plan),
             qcow2: Some(overlay || disks.clone().any(|disk| disk.format == DiskFormat::Qcow2)),
         }
     }

@@ -6,17 +6,18 @@ use std::process::ExitCode;
 use serde_json::json;
 use tokio::runtime::Runtime;
 
-use crate::cli::say;
+use crate::cli::{ci, say};
 use crate::driver::StopSignals;
 use crate::evidence::RunDir;
 use crate::plan::Plan;
+use crate::report::Ci;
 
 use super::args::Wanted;
 use super::begin::{Begun, Refused};
 
 impl Refused {
     /// Tells it. Gives the exit code.
-    pub(in crate::cli) fn tell(&self, as_json: bool) -> ExitCode {
+    pub(in crate::cli) fn tell(&self, as_json: bool, ci: Ci) -> ExitCode {
         let Self { problem, help, code } = self;
         if as_json {
             let errors = json!({ "errors": [{ "message": problem, "help": help }] });
@@ -24,6 +25,7 @@ impl Refused {
         } else {
             say::tell(format_args!("error: {problem}\n  help: {help}\n\nnothing was started"));
         }
+        ci::nothing_started(ci, *code, &ci::of_refusal([(&**problem, &**help)]));
         ExitCode::from(*code)
     }
 }

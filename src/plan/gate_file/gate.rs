@@ -7,6 +7,7 @@ use super::container::{Choice, ListOfTables, SubTable};
 use super::context::Context;
 use super::diagnostic::{GateFileErrors, Mistake};
 use super::disk::{self, DISK};
+use super::host::{self, HOST};
 use super::image::{self, IMAGE};
 use super::key::{Group, Key, Table};
 use super::machine::{self, MACHINE};
@@ -49,6 +50,7 @@ static SSH_TABLE: Key<SubTable> = Key::optional(
     SubTable(&SSH),
     "How to log in. Without it, the image is not reached over SSH.",
 );
+static HOST_TABLE: Key<SubTable> = Key::optional("host", SubTable(&HOST), "What the gate asks of the host.");
 static TRIAGE_TABLE: Key<SubTable> = Key::optional("triage", SubTable(&TRIAGE), "What failures look like.");
 static PUBLISH_TABLE: Key<SubTable> = Key::optional("publish", SubTable(&PUBLISH), "What `bootgate decide` asks for.");
 static STAGES: Key<ListOfTables> = Key::required("stage", ListOfTables(&STAGE), "The stages, in order.");
@@ -63,6 +65,7 @@ pub(super) static ROOT: Table = Table {
         &TIMEOUT_SCALE,
         &IMAGE_TABLE,
         &MACHINE_TABLE,
+        &HOST_TABLE,
         &DISKS,
         &CONSOLE_TABLE,
         &SSH_TABLE,
@@ -100,6 +103,7 @@ fn read(root: &TableReader<'_>, file_name: &Path) -> Option<Plan> {
     let timeout_scale = root.take(&TIMEOUT_SCALE);
     let image = root.table(&IMAGE_TABLE).and_then(|table| image::read(&table));
     let machine = root.table(&MACHINE_TABLE).and_then(|table| machine::read(&table));
+    let host = root.table(&HOST_TABLE).map(|table| host::read(&table));
     let disk_tables = root.tables(&DISKS);
     let disks = disk::read(&disk_tables);
     let console = root.table(&CONSOLE_TABLE);
@@ -128,6 +132,7 @@ fn read(root: &TableReader<'_>, file_name: &Path) -> Option<Plan> {
         file: file_name.to_owned(),
         image: image?,
         machine: machine?,
+        host: host?,
         disks: disks?,
         console: console?,
         ssh,

@@ -20,17 +20,22 @@ pub fn is_released(image: &Path) -> io::Result<bool> {
     let file = File::open(image)?;
     // A read shows an I/O error of the host here, not in the next stage.
     let _ = file.read_at(&mut [0], 0)?;
+    Ok(!is_locked_at(&file, FIRST_LOCK_BYTE, LOCK_BYTES)?)
+}
+
+/// True if somebody holds a lock on any of these bytes. On a file system without locks nobody does.
+pub(super) fn is_locked_at(file: &File, first: libc::off_t, bytes: libc::off_t) -> io::Result<bool> {
     let mut lock = libc::flock {
         // A whole-file type: what a writer would ask for conflicts with QEMU's shared locks on the single bytes.
         l_type: lock_constant(libc::F_WRLCK),
         l_whence: lock_constant(libc::SEEK_SET),
-        l_start: FIRST_LOCK_BYTE,
-        l_len: LOCK_BYTES,
+        l_start: first,
+        l_len: bytes,
         l_pid: 0,
     };
-    match fcntl(&file, FcntlArg::F_OFD_GETLK(&mut lock)) {
-        Ok(_) => Ok(lock.l_type == lock_constant(libc::F_UNLCK)),
-        Err(Errno::EINVAL | Errno::ENOLCK | Errno::EOPNOTSUPP) => Ok(true),
+    match fcntl(file, FcntlArg::F_OFD_GETLK(&mut lock)) {
+        Ok(_) => Ok(lock.l_type != lock_constant(libc::F_UNLCK)),
+        Err(Errno::EINVAL | Errno::ENOLCK | Errno::EOPNOTSUPP) => Ok(false),
         Err(error) => Err(error.into()),
     }
 }

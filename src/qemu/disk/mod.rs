@@ -4,6 +4,7 @@ mod boot_sector;
 mod create;
 mod digest;
 mod flatten;
+mod holder;
 mod lock;
 mod space;
 
@@ -11,5 +12,6 @@ pub use boot_sector::has_boot_code;
 pub use create::{DiskError, create, create_overlay, qemu_img_for, remove};
 pub use digest::{Digest, NotADigest, Progress, digest};
 pub use flatten::{FlattenError, Layer, flatten};
+pub use holder::{Writer, writer};
 pub use lock::is_released;
 pub use space::{allocated_bytes, free_bytes};
