@@ -9,6 +9,7 @@ pub mod control;
 pub mod diskfs;
 pub mod driver;
 pub mod evidence;
+pub mod image;
 pub mod machine;
 pub mod plan;
 pub mod procfs;

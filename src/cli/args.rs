@@ -5,7 +5,10 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use super::{bundle, check, demo, diagram, doctor, inspect, ps, reap, reopen, replay, run, say, trace, triage};
+use super::{
+    bundle, check, debug_iso, demo, diagram, doctor, inspect, ps, reap, reopen, replay, run, say, trace, triage,
+    verify_production,
+};
 
 /// What stands below the list of commands.
 const EXAMPLES: &str = "\
@@ -45,6 +48,8 @@ enum Command {
     Triage(triage::Triage),
     Diagram(diagram::Diagram),
     Reap(reap::Reap),
+    DebugIso(debug_iso::DebugIso),
+    VerifyProduction(verify_production::VerifyProduction),
     Demo(demo::Demo),
 }
 
@@ -76,6 +81,8 @@ pub fn main() -> ExitCode {
         Command::Triage(triage) => triage.execute(),
         Command::Diagram(diagram) => diagram.execute(),
         Command::Reap(reap) => reap.execute(),
+        Command::DebugIso(debug_iso) => debug_iso.execute(),
+        Command::VerifyProduction(verify) => verify.execute(),
         Command::Demo(demo) => demo.execute(),
     }
 }

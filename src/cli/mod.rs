@@ -4,6 +4,7 @@ mod args;
 mod background;
 mod bundle;
 mod check;
+mod debug_iso;
 mod demo;
 mod diagram;
 mod doctor;
@@ -22,5 +23,6 @@ mod run;
 mod say;
 mod trace;
 mod triage;
+mod verify_production;
 
 pub use args::main;

@@ -58,6 +58,7 @@ pub(crate) const ROOMS: &[Room] = &[
     room("checkpoint", 2),
     room("diskfs", 2),
     room("evidence", 2),
+    room("image", 2),
     room("procfs", 2),
     room("qemu::accelerator", 2),
     room("qemu::binary", 2),
@@ -79,6 +80,7 @@ pub(crate) const ROOMS: &[Room] = &[
     room("ssh::follow", 2),
     room("ssh::greeting", 2),
     room("ssh::login", 2),
+    room("ssh::made_key", 2),
     room("ssh::probe", 2),
     room("ssh::upload", 2),
     room("ssh::watch", 2),
@@ -108,6 +110,9 @@ pub(crate) const SIDEWAYS: &[(&str, &str)] = &[
     ("checkpoint", "qmp"),
     ("checkpoint", "qemu"),
     ("checkpoint", "evidence"),
+    // Programs that read images are run as QEMU's helpers are; what is written is whole or not there.
+    ("image", "qemu"),
+    ("image", "evidence"),
     // A bundle is a checkpoint with the evidence around it.
     ("bundle", "checkpoint"),
     ("bundle", "qemu"),
