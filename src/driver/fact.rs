@@ -180,6 +180,7 @@ pub(super) fn asks(effect: &Effect) -> (String, Asks) {
         Effect::Record(_) => ("record", Asks::Nothing),
         Effect::ProbeSshNow => ("probe-ssh-now", Asks::Nothing),
         Effect::UnwatchSsh => ("unwatch-ssh", Asks::Nothing),
+        Effect::AbandonAccess => ("abandon-access", Asks::Nothing),
         Effect::AbandonCheckpoint => ("abandon-checkpoint", Asks::Nothing),
         Effect::CollectJournal => ("collect-journal", Asks::Act),
         Effect::SaveCheckpoint => ("save-checkpoint", Asks::Act),
@@ -194,6 +195,7 @@ pub(super) fn asks(effect: &Effect) -> (String, Asks) {
         Effect::EndQemu(_) => ("end-qemu", Asks::Act),
         Effect::Prepare { stage, .. } => return (format!("prepare stage {stage}"), Asks::Act),
         Effect::WatchSsh { stage } => return (format!("watch-ssh of stage {stage}"), Asks::Act),
+        Effect::OpenAccess { stage } => return (format!("open-access of stage {stage}"), Asks::Act),
         Effect::RunCommand { stage } => return (format!("run-command of stage {stage}"), Asks::Act),
         Effect::AnswerPrompt { stage } => return (format!("answer-prompt of stage {stage}"), Asks::Act),
     };

@@ -11,6 +11,8 @@ use crate::qemu::feature::Accel;
 use crate::qemu::firmware::{self, UefiFiles};
 use crate::units::{ByteSize, MIB};
 
+use super::credentials;
+use super::images::ImageRelation;
 use super::prepare::{PrepareError, Workshop};
 use super::spec::HostParts;
 
@@ -37,6 +39,8 @@ pub struct HostFacts {
     pub firmware: String,
     /// The factor on guest-facing deadlines, in percent.
     pub scale_percent: u32,
+    /// How the image under test belongs to another one that may be published. `None`: it is that one itself.
+    pub images: Option<ImageRelation>,
 }
 
 /// What is found once and used for every machine of the run.
@@ -61,7 +65,13 @@ impl Workshop {
             Firmware::Uefi => Some(self.uefi(&qemu)?),
         };
         self.check_digest().await?;
+        let images = self.relate_images().await?;
         self.create_disks(&qemu).await?;
+        if let Some(key) = &self.public_key {
+            credentials::write(&self.plan, key, self.run.path()).map_err(|e| {
+                PrepareError::new(Cause::HostTooSmall, format!("the credentials can't be written: {e}"))
+            })?;
+        }
         let scale_percent = scale_percent(self.plan.timeout_scale, chosen.accel);
         let facts = HostFacts {
             qemu: qemu.binary.clone(),
@@ -74,6 +84,7 @@ impl Workshop {
                 None => "SeaBIOS".to_owned(),
             },
             scale_percent,
+            images,
         };
         let parts = HostParts {
             qemu,

@@ -2,13 +2,16 @@
 //!
 //! [`run()`] is the whole of it. Nothing else changes the state of a gate.
 
+mod access;
 mod capture;
 mod command;
+mod credentials;
 mod fact;
 mod heartbeat;
 mod hold;
 mod host;
 mod idle;
+mod images;
 mod input;
 mod intake;
 mod journal;
@@ -35,6 +38,7 @@ mod vm;
 mod watch;
 
 pub use host::{FREE_BYTES_MIN, HostFacts};
+pub use images::{ImageRelation, MadeFrom};
 pub use keep::CHECKPOINT;
 pub use reopen::{HoldEnd, ReopenError, ReopenRequest, Reopened, reopen};
 pub use replay::{ReplayEnd, ReplayError, ReplayOptions, Replayed, replay};

@@ -73,6 +73,8 @@ impl Driver<'_> {
                     vm.ssh.watch = None;
                 }
             }
+            Effect::OpenAccess { .. } => self.open_access(),
+            Effect::AbandonAccess => self.abandon_access(),
             Effect::RunCommand { stage } => self.run_command(stage),
             Effect::AbandonCommand => {
                 if let Some(task) = self.vm.as_mut().and_then(|vm| vm.tasks.command.take()) {

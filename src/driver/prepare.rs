@@ -45,6 +45,8 @@ pub(super) struct Workshop {
     pub(super) started: Instant,
     pub(super) host: OnceCell<Host>,
     pub(super) rules: Arc<Rules>,
+    /// The key that is made for the run, if there is one: its public half.
+    pub(super) public_key: Option<String>,
 }
 
 impl Workshop {

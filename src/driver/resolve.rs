@@ -55,6 +55,12 @@ fn inputs(plan: &Plan) -> Vec<(&'static str, PathBuf)> {
             files
         }
     };
+    inputs.extend(
+        plan.image
+            .production
+            .iter()
+            .map(|path| ("the production image", path.clone())),
+    );
     for stage in &plan.stages {
         if let StageKind::Command { uploads, .. } = &stage.kind {
             inputs.extend(uploads.iter().map(|upload| ("the file to upload", upload.from.clone())));

@@ -54,6 +54,7 @@ pub(super) struct SshSide {
 #[derive(Default)]
 pub(super) struct Tasks {
     pub(super) heartbeat: Option<AbortHandle>,
+    pub(super) access: Option<AbortHandle>,
     pub(super) command: Option<AbortHandle>,
     pub(super) checkpoint: Option<AbortHandle>,
     pub(super) others: Vec<AbortHandle>,
@@ -61,7 +62,12 @@ pub(super) struct Tasks {
 
 impl Drop for Tasks {
     fn drop(&mut self) {
-        let tasks = [self.heartbeat.take(), self.command.take(), self.checkpoint.take()];
+        let tasks = [
+            self.heartbeat.take(),
+            self.access.take(),
+            self.command.take(),
+            self.checkpoint.take(),
+        ];
         let tasks = tasks.into_iter().flatten();
         for task in tasks.chain(self.others.drain(..)) {
             task.abort();

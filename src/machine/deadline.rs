@@ -13,6 +13,8 @@ pub enum DeadlineKind {
     Stage,
     /// QEMU must answer a `query-status` that a transition waits for.
     Confirm,
+    /// The image must let us in, where it starts no SSH server by itself.
+    Access,
     /// Something must answer as an SSH server after the marker.
     SshAppear,
     /// SSH must be stable after the first answer.
@@ -53,10 +55,11 @@ pub enum DeadlineKind {
 
 impl DeadlineKind {
     /// Every kind.
-    pub const ALL: [Self; 21] = [
+    pub const ALL: [Self; 22] = [
         Self::Prepare,
         Self::Stage,
         Self::Confirm,
+        Self::Access,
         Self::SshAppear,
         Self::SshStable,
         Self::NoProgress,
@@ -83,6 +86,7 @@ impl DeadlineKind {
             Self::Prepare => "prepare",
             Self::Stage => "stage",
             Self::Confirm => "confirm",
+            Self::Access => "access",
             Self::SshAppear => "ssh-appear",
             Self::SshStable => "ssh-stable",
             Self::NoProgress => "no-progress",
@@ -108,6 +112,7 @@ impl DeadlineKind {
     pub fn source(self) -> &'static str {
         match self {
             Self::Stage => "stage.timeout",
+            Self::Access => "ssh.open-by.serial-login.within",
             Self::SshAppear => "ssh.appear-within",
             Self::SshStable => "ssh.stable-within",
             Self::NoProgress => "stage.no-progress",
@@ -121,6 +126,7 @@ impl DeadlineKind {
         matches!(
             self,
             Self::Stage
+                | Self::Access
                 | Self::SshAppear
                 | Self::SshStable
                 | Self::NoProgress
@@ -144,7 +150,13 @@ impl DeadlineKind {
             Self::QmpGone | Self::IoCause => 2,
             Self::LastWords => 1,
             Self::Stop | Self::Journal => 3,
-            Self::Hold | Self::Stage | Self::SshAppear | Self::SshStable | Self::NoProgress | Self::LoginSettle => 0,
+            Self::Hold
+            | Self::Stage
+            | Self::Access
+            | Self::SshAppear
+            | Self::SshStable
+            | Self::NoProgress
+            | Self::LoginSettle => 0,
         })
     }
 

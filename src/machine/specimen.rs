@@ -8,11 +8,11 @@ use crate::machine::event::{
     SshStability, StopSignal,
 };
 use crate::machine::record::EvidenceRef;
-use crate::machine::{Cause, Class, Event, Machine};
+use crate::machine::{AccessRefusal, Cause, Class, Event, Machine};
 use crate::plan::{
     Accelerator, Arch, Attachment, ConsolePlan, DiskCache, DiskFormat, DiskPlan, Evidence, FailurePolicy, Firmware,
-    ImagePlan, ImageSource, MachinePlan, MarkerPlan, Network, Pattern, Plan, Prompt, Secret, SecretSource, SshPlan,
-    StageKind, StagePlan, VmUse,
+    ImagePlan, ImageSource, MachinePlan, MarkerPlan, Network, OpenBy, Pattern, Plan, Prompt, Secret, SecretSource,
+    SerialLogin, SshPlan, StageKind, StagePlan, VmUse,
 };
 use crate::units::{ByteSize, GIB};
 
@@ -82,6 +82,15 @@ fn fixed_events() -> Vec<Event> {
         Event::SshIdentityFault(IdentityFault::HostKeyChanged(String::new())),
         Event::SshIdentityFault(IdentityFault::WrongMachine(String::new())),
         Event::SshIdentityFault(IdentityFault::HostKeyCopied(String::new())),
+        Event::AccessOpened {
+            detail: String::new(),
+            evidence: EvidenceRef::file("serial.log"),
+        },
+        Event::AccessRefused {
+            why: AccessRefusal::Login,
+            detail: String::new(),
+            evidence: EvidenceRef::file("serial.log"),
+        },
         Event::CommandStarted,
         Event::CommandProgressed,
         Event::ConnectionLost,
@@ -291,11 +300,32 @@ pub fn representative_plan(encrypted: bool) -> Plan {
     }
 }
 
+/// The first stage of a plan that has no marker and opens the image by a login on its console.
+pub fn opened_plan() -> Plan {
+    let mut plan = representative_plan(false);
+    plan.stages.truncate(1);
+    plan.stages[0].claims = Evidence::Login;
+    plan.console.markers.clear();
+    let ssh = representative_ssh();
+    plan.ssh = Some(SshPlan {
+        password: None,
+        open_by: Some(OpenBy::SerialLogin(SerialLogin {
+            user: "root".to_owned(),
+            password: None,
+            start: None,
+            within: Duration::from_secs(60),
+        })),
+        ..ssh
+    });
+    plan
+}
+
 fn representative_ssh() -> SshPlan {
     SshPlan {
         user: "root".to_owned(),
         password: Some(SecretSource::Inline(Secret::new("secret".to_owned()))),
         key: None,
+        open_by: None,
         stable_logins: 3,
         stable_window: Duration::from_secs(2),
         appear_within: Duration::from_secs(60),

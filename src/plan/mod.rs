@@ -3,6 +3,7 @@
 //! The types here hold no text that still needs parsing and no file that still needs checking for form;
 //! whether a file exists is a question for the preflight, which may look at the disk.
 
+mod access;
 mod describe;
 mod gate_file;
 mod image;
@@ -13,6 +14,7 @@ mod secret;
 mod settings;
 mod stage;
 
+pub use access::{CredentialsPlan, OpenBy, SerialLogin};
 pub use describe::describe;
 pub use gate_file::{Diagnostic, GateFileErrors, Related, parse, parse_rules, schema, without_secrets};
 pub use image::{Attachment, DiskCache, DiskFormat, DiskPlan, ImagePlan, ImageSource};

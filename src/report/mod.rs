@@ -1,6 +1,7 @@
 //! What a run leaves for people and for programs: the result, JUnit, and the lines of a terminal.
 
 mod human;
+mod image;
 mod junit;
 mod replay;
 mod result;

@@ -1,6 +1,7 @@
 //! The serial console: bytes → lines → matches, and the task that drains it.
 
 pub mod console;
+pub mod login;
 pub mod marker;
 pub mod prompt;
 pub mod raw_log;

@@ -45,6 +45,7 @@ pub(crate) const ROOMS: &[Room] = &[
     room("qmp::request", 1),
     room("qmp::session", 1),
     room("qmp::transcript", 1),
+    room("serial::login", 1),
     room("serial::marker", 1),
     room("serial::prompt", 1),
     room("serial::screen", 1),

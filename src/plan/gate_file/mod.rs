@@ -15,6 +15,7 @@ mod key;
 mod machine;
 mod mask;
 mod number;
+mod open_by;
 mod pattern;
 mod reader;
 mod rule;
