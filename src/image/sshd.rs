@@ -8,16 +8,17 @@ use super::system::{PRESET_DIRECTORIES, System, UNIT_DIRECTORIES};
 use super::units::{Units, is_server, runs_server, server_line};
 
 /// Files in which a command is started at boot, or by somebody's connection, by systems with and without systemd.
-const START_FILES: [&str; 6] = [
+const START_FILES: [&str; 5] = [
     "etc/rc.local",
     "etc/rc.d/rc.local",
     "etc/inittab",
     "etc/inetd.conf",
     "etc/crontab",
-    "etc/runit/2",
 ];
 /// Directories of such files.
-const START_DIRECTORIES: [&str; 5] = ["etc/xinetd.d", "etc/cron.d", "etc/local.d", "etc/s6", "etc/sv"];
+const START_DIRECTORIES: [&str; 3] = ["etc/xinetd.d", "etc/cron.d", "etc/local.d"];
+/// Directories whose names are the services that are started: of OpenRC and of runit.
+const SERVICE_DIRECTORIES: [&str; 3] = ["etc/runlevels", "etc/service", "etc/runit/runsvdir"];
 
 /// Every way in which the system starts an SSH server. `wanted` names the units that the kernel's command line adds.
 pub(super) fn check(system: &System, wanted: &[String]) -> Vec<Finding> {
@@ -211,7 +212,8 @@ fn scripts(system: &System) -> Vec<Finding> {
                 format!("a start script of the run level starts `{service}`"),
             ));
         }
-        if directory.starts_with("etc/runlevels/") && is_server(&format!("{name}.service")) {
+        let is_service = SERVICE_DIRECTORIES.iter().any(|of| is_below(path, of));
+        if is_service && is_server(&format!("{name}.service")) {
             found.push(finding(path, format!("the run level `{run_level}` starts `{name}`")));
         }
         let is_start_file = START_FILES.contains(&path) || START_DIRECTORIES.iter().any(|of| is_below(path, of));
@@ -291,7 +293,13 @@ mod tests {
             "known by what it runs"
         );
         assert_eq!(paths(&[drop_in], &[]), [drop_in.0]);
-        for path in ["etc/rc5.d/S01ssh", "etc/init.d/S50sshd", "etc/runlevels/default/sshd"] {
+        for path in [
+            "etc/rc5.d/S01ssh",
+            "etc/init.d/S50sshd",
+            "etc/runlevels/default/sshd",
+            "etc/service/ssh",
+            "etc/runit/runsvdir/default/dropbear",
+        ] {
             assert_eq!(paths(&[(path, "")], &[]), [path]);
         }
         for path in ["etc/rc.local", "etc/cron.d/boot"] {
