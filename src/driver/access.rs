@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use crate::machine::{AccessRefusal, Event, EvidenceRef};
 use crate::plan::{OpenBy, SerialLogin};
-use crate::serial::console::{Console, Input as ConsoleInput};
+use crate::serial::console::Console;
 use crate::serial::login::{Conversation, LoginScript, Move, Obstacle, Quote};
 use crate::text::{Redactor, Untrusted};
 
@@ -84,12 +84,15 @@ impl Talk {
         let (mut conversation, mut moves) = Conversation::begin(script, offset, &recent);
         loop {
             for next in moves.drain(..) {
-                if let Move::Type(ConsoleInput::Secret(_)) = next {
-                    tokio::time::sleep(self.echo_off).await;
-                }
                 match next {
                     // A guest that does not read is spoken to again when it has been quiet.
-                    Move::Type(input) => drop(self.console.send_line(input)),
+                    Move::Type(text) => {
+                        let _ = self.console.send_line(text.as_str());
+                    }
+                    Move::TypePassword(password) => {
+                        tokio::time::sleep(self.echo_off).await;
+                        let _ = self.console.send_line(password);
+                    }
                     Move::Opened(detail, quote) => {
                         let evidence = self.evidence(&quote);
                         return Some(Event::AccessOpened { detail, evidence });

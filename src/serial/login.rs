@@ -8,7 +8,6 @@ mod shell;
 use crate::plan::Secret;
 use crate::text::{Piece, Scanner};
 
-use super::console::Input;
 use shell::{Answer, Shell};
 
 /// Bytes of a line that are looked at: its end, where prompts stand.
@@ -72,7 +71,9 @@ pub struct Quote {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Move {
     /// Type this and the Enter key.
-    Type(Input),
+    Type(String),
+    /// Type the password and the Enter key.
+    TypePassword(Secret),
     /// The SSH server runs. How it came to that, and where that stands.
     Opened(String, Quote),
     /// It can't be done.
@@ -134,7 +135,7 @@ impl Conversation {
         let mut moves = conversation.at_open_line();
         if moves.is_empty() {
             // A prompt that other messages have covered comes again.
-            moves.push(Move::Type("".into()));
+            moves.push(Move::Type(String::new()));
         }
         (conversation, moves)
     }
@@ -151,7 +152,7 @@ impl Conversation {
     /// The console has said nothing for a while.
     pub fn quiet(&mut self) -> Vec<Move> {
         match self.place {
-            Place::Prompt => vec![Move::Type("".into())],
+            Place::Prompt => vec![Move::Type(String::new())],
             // A login may take its time to turn somebody down.
             Place::Named(_) | Place::Proved if !self.awaits_answer() && self.patience > 0 => {
                 self.patience -= 1;
@@ -164,12 +165,7 @@ impl Conversation {
                 let detail = format!("asked {count} times, no shell has answered");
                 self.refuse(Obstacle::Shell, detail, self.last.clone())
             }
-            Place::Shell => self
-                .shell
-                .again()
-                .map(|line| Move::Type(line.as_str().into()))
-                .into_iter()
-                .collect(),
+            Place::Shell => self.shell.again().map(Move::Type).into_iter().collect(),
         }
     }
 
@@ -257,7 +253,7 @@ impl Conversation {
     fn name(&mut self, count: u32) -> Vec<Move> {
         self.place = Place::Named(count);
         self.line.text.clear();
-        vec![Move::Type(self.script.user.as_str().into())]
+        vec![Move::Type(self.script.user.clone())]
     }
 
     fn prove(&mut self) -> Vec<Move> {
@@ -267,12 +263,12 @@ impl Conversation {
         };
         self.place = Place::Proved;
         self.line.text.clear();
-        vec![Move::Type(password.into())]
+        vec![Move::TypePassword(password)]
     }
 
     fn probe(&mut self, count: u32) -> Vec<Move> {
         self.place = Place::Probing(count);
-        vec![Move::Type(self.shell.probe().as_str().into())]
+        vec![Move::Type(self.shell.probe())]
     }
 
     fn follow(&mut self, answer: Answer, line: &Quote) -> Vec<Move> {
@@ -280,7 +276,7 @@ impl Conversation {
             Answer::None => Vec::new(),
             Answer::Type(command) => {
                 self.place = Place::Shell;
-                vec![Move::Type(command.as_str().into())]
+                vec![Move::Type(command)]
             }
             Answer::Opened(detail) => {
                 self.place = Place::Ended;

@@ -107,9 +107,12 @@ fn talk(script: LoginScript, guest: &mut Guest, recent: &[u8], piece: usize) -> 
             );
             continue;
         };
-        let Move::Type(input) = next else { return next };
-        assert_eq!(moves, [], "one line at a time");
-        let typed = String::from_utf8(input.as_bytes().to_vec()).unwrap();
+        assert!(moves.is_empty(), "one line at a time");
+        let typed = match next {
+            Move::Type(text) => text,
+            Move::TypePassword(secret) => secret.expose().to_owned(),
+            end => return end,
+        };
         let shown = guest.hear(&typed);
         for part in shown.as_bytes().chunks(piece) {
             moves.extend(conversation.hear(part));
@@ -217,7 +220,7 @@ proptest! {
         for text in said {
             let asks = text.to_lowercase().contains("password:");
             for next in conversation.hear(text.as_bytes()).into_iter().chain(conversation.quiet()) {
-                if let Move::Type(Input::Secret(_)) = next {
+                if let Move::TypePassword(_) = next {
                     prop_assert!(asks || text.is_empty());
                 }
             }
