@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io::Read as _;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -153,7 +154,9 @@ impl DebugRecord {
 
     pub(super) fn write(&self, path: &Path) -> std::io::Result<()> {
         let text = serde_json::to_string_pretty(self).map_err(std::io::Error::other)?;
-        write_atomically(path, (text + "\n").as_bytes())
+        write_atomically(path, (text + "\n").as_bytes())?;
+        // It holds no secret, and belongs to an image that others may read.
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o644))
     }
 }
 

@@ -17,8 +17,10 @@ const START_FILES: [&str; 5] = [
 ];
 /// Directories of such files.
 const START_DIRECTORIES: [&str; 3] = ["etc/xinetd.d", "etc/cron.d", "etc/local.d"];
-/// Directories whose names are the services that are started: of OpenRC and of runit.
-const SERVICE_DIRECTORIES: [&str; 3] = ["etc/runlevels", "etc/service", "etc/runit/runsvdir"];
+/// Directories whose names are the services that runit starts. Packages leave them on systems without runit as well.
+const RUNIT_DIRECTORIES: [&str; 2] = ["etc/service", "etc/runit/runsvdir"];
+/// Where runit's own program lies.
+const RUNIT: [&str; 4] = ["usr/bin/runsvdir", "usr/sbin/runsvdir", "bin/runsvdir", "sbin/runsvdir"];
 
 /// Every way in which the system starts an SSH server. `wanted` names the units that the kernel's command line adds.
 pub(super) fn check(system: &System, wanted: &[String]) -> Vec<Finding> {
@@ -192,6 +194,7 @@ fn matches_glob(pattern: &str, name: &str) -> bool {
 
 /// Scripts and tables that start a server without a unit.
 fn scripts(system: &System) -> Vec<Finding> {
+    let has_runit = RUNIT.iter().any(|program| system.tree.resolve(program).is_some());
     let mut found = Vec::new();
     for (path, _) in system.tree.below("etc") {
         let Some((directory, name)) = path.rsplit_once('/') else {
@@ -212,7 +215,8 @@ fn scripts(system: &System) -> Vec<Finding> {
                 format!("a start script of the run level starts `{service}`"),
             ));
         }
-        let is_service = SERVICE_DIRECTORIES.iter().any(|of| is_below(path, of));
+        let is_service =
+            is_below(path, "etc/runlevels") || has_runit && RUNIT_DIRECTORIES.iter().any(|of| is_below(path, of));
         if is_service && is_server(&format!("{name}.service")) {
             found.push(finding(path, format!("the run level `{run_level}` starts `{name}`")));
         }
@@ -264,6 +268,8 @@ mod tests {
             "[Unit]\nRequires=ssh.service\n",
         );
         assert_eq!(paths(&[rescue], &[]), Vec::<String>::new());
+        let left_behind = ("etc/runit/runsvdir/default/ssh", "");
+        assert_eq!(paths(&[left_behind], &[]), Vec::<String>::new(), "there is no runit");
         let stopped = ("etc/rc2.d/K01ssh", "../init.d/ssh");
         assert_eq!(paths(&[("etc/init.d/ssh", "sshd")], &[stopped]), Vec::<String>::new());
     }
@@ -300,7 +306,7 @@ mod tests {
             "etc/service/ssh",
             "etc/runit/runsvdir/default/dropbear",
         ] {
-            assert_eq!(paths(&[(path, "")], &[]), [path]);
+            assert_eq!(paths(&[(path, ""), ("usr/bin/runsvdir", "")], &[]), [path]);
         }
         for path in ["etc/rc.local", "etc/cron.d/boot"] {
             assert_eq!(paths(&[(path, "#!/bin/sh\n/usr/sbin/sshd\n")], &[]), [path]);
