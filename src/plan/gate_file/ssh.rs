@@ -88,6 +88,7 @@ pub(super) fn read(table: &TableReader<'_>) -> Option<SshPlan> {
     let appear_within = table.take(&APPEAR_WITHIN);
     let open_by = if table.has(&OPEN_BY_TABLE) {
         check_alone(table);
+        check_typed(table, user.as_deref());
         Some(table.table(&OPEN_BY_TABLE).and_then(|table| open_by::read(&table))?)
     } else {
         None
@@ -131,6 +132,19 @@ fn check_alone(table: &TableReader<'_>) {
             );
             table.report(Mistake::new(key, message, "leave it out"));
         }
+    }
+}
+
+/// The name is typed at a shell.
+fn check_typed(table: &TableReader<'_>, user: Option<&str>) {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
+    if user.is_some_and(|user| !user.chars().all(is_plain)) {
+        let message = "with `open-by`, `user` is typed at a shell of the guest";
+        table.report(Mistake::new(
+            table.span(&USER),
+            message,
+            "letters, digits, `.`, `_` and `-` only",
+        ));
     }
 }
 
