@@ -10,6 +10,7 @@ pub mod decide;
 pub mod diskfs;
 pub mod driver;
 pub mod evidence;
+pub mod image;
 pub mod machine;
 pub mod plan;
 pub mod procfs;

@@ -93,6 +93,16 @@ fn every_key_ends_up_in_the_plan() {
 }
 
 #[test]
+fn a_production_image_is_opened_as_the_gate_says() {
+    for (name, file) in [("untouched", "untouched.toml"), ("credentials", "credentials.toml")] {
+        let plan = good(file);
+        let json = plan::to_json(&plan);
+        let told = format!("{}\n{:#}", plan::describe(&plan), json["ssh"]);
+        insta::assert_snapshot!(format!("{name}_described"), told);
+    }
+}
+
+#[test]
 fn no_secret_is_shown() {
     let plan = good("every-key.toml");
     let shown = format!("{}{}{plan:?}", plan::describe(&plan), plan::to_json(&plan));

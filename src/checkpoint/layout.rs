@@ -107,6 +107,8 @@ impl Checkpoint {
             qmp_fd: host.qmp_fd,
             serial_fd: host.serial_fd,
             firmware_fd: host.firmware_fd.filter(|_| record.firmware_console),
+            // Read at boot only.
+            smbios_strings: Vec::new(),
             incoming: Some(Incoming {
                 machine_type: record.qemu.machine_type.clone(),
             }),

@@ -6,7 +6,8 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use super::{
-    bundle, check, decide, demo, diagram, doctor, inspect, ps, reap, reopen, replay, report, run, say, trace, triage,
+    bundle, check, debug_iso, decide, demo, diagram, doctor, inspect, ps, reap, reopen, replay, report, run, say,
+    trace, triage, verify_production,
 };
 
 /// What stands below the list of commands.
@@ -49,6 +50,8 @@ enum Command {
     Triage(triage::Triage),
     Diagram(diagram::Diagram),
     Reap(reap::Reap),
+    DebugIso(debug_iso::DebugIso),
+    VerifyProduction(verify_production::VerifyProduction),
     Demo(demo::Demo),
 }
 
@@ -82,6 +85,8 @@ pub fn main() -> ExitCode {
         Command::Triage(triage) => triage.execute(),
         Command::Diagram(diagram) => diagram.execute(),
         Command::Reap(reap) => reap.execute(),
+        Command::DebugIso(debug_iso) => debug_iso.execute(),
+        Command::VerifyProduction(verify) => verify.execute(),
         Command::Demo(demo) => demo.execute(),
     }
 }

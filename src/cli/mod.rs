@@ -5,6 +5,7 @@ mod background;
 mod bundle;
 mod check;
 mod ci;
+mod debug_iso;
 mod decide;
 mod demo;
 mod diagram;
@@ -29,5 +30,6 @@ mod say;
 mod step;
 mod trace;
 mod triage;
+mod verify_production;
 
 pub use args::main;

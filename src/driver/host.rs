@@ -11,6 +11,8 @@ use crate::qemu::feature::Accel;
 use crate::qemu::firmware::{self, UefiFiles};
 use crate::units::ByteSize;
 
+use super::credentials;
+use super::images::ImageRelation;
 use super::preflight::FREE_BYTES_MIN;
 use super::prepare::{PrepareError, Workshop};
 use super::scratch;
@@ -37,6 +39,8 @@ pub struct HostFacts {
     pub firmware: String,
     /// The factor on guest-facing deadlines, in percent.
     pub scale_percent: u32,
+    /// How the image under test belongs to another one that may be published. `None`: it is that one itself.
+    pub images: Option<ImageRelation>,
 }
 
 /// What is found once and used for every machine of the run.
@@ -63,6 +67,11 @@ impl Workshop {
             Firmware::Uefi => Some(self.uefi(&qemu)?),
         };
         self.check_digest().await?;
+        // What the stages before have read is what was tested.
+        let images = match self.start {
+            None => self.relate_images().await?,
+            Some(_) => None,
+        };
         let scratch = self.plan.host.scratch.as_deref();
         scratch::make_disks(self.run.path(), &self.run.info().id, scratch).map_err(|e| {
             PrepareError::new(
@@ -73,6 +82,11 @@ impl Workshop {
         if self.start.is_none() {
             self.create_overlay(&qemu).await?;
             self.create_blank_disks(&qemu).await?;
+        }
+        if let Some(key) = &self.public_key {
+            credentials::write(&self.plan, key, self.run.path()).map_err(|e| {
+                PrepareError::new(Cause::HostTooSmall, format!("the credentials can't be written: {e}"))
+            })?;
         }
         let scale_percent = scale_percent(self.plan.timeout_scale, chosen.accel);
         let facts = HostFacts {
@@ -87,6 +101,7 @@ impl Workshop {
                 None => "SeaBIOS".to_owned(),
             },
             scale_percent,
+            images,
         };
         let parts = HostParts {
             qemu,

@@ -57,6 +57,8 @@ pub(super) enum VmInput {
     Typed(Result<(), String>),
     /// A question stands on the console: what the guest does meanwhile.
     Looked(Look),
+    /// The image has let us in, or it can't be had to.
+    Access(Event),
     Captured {
         missing: Vec<String>,
     },

@@ -2,14 +2,17 @@
 //!
 //! [`run()`] is the whole of it. Nothing else changes the state of a gate.
 
+mod access;
 mod capture;
 mod command;
 mod command_end;
+mod credentials;
 mod fact;
 mod heartbeat;
 mod hold;
 mod host;
 mod idle;
+mod images;
 mod input;
 mod intake;
 mod journal;
@@ -41,6 +44,7 @@ mod vm;
 mod watch;
 
 pub use host::HostFacts;
+pub use images::{ImageRelation, MadeFrom};
 pub use keep::CHECKPOINT;
 pub use preflight::{
     Check, DiskNeeds, FREE_BYTES_MIN, Level, check_leavings, check_memory, check_space, nearest_directory, preflight,

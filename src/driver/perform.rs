@@ -77,6 +77,8 @@ impl Driver<'_> {
                     vm.ssh.watch = None;
                 }
             }
+            Effect::OpenAccess { .. } => self.open_access(),
+            Effect::AbandonAccess => self.abandon_access(),
             Effect::RunCommand { stage } => self.run_command(stage),
             Effect::EndCommand { .. } => {
                 if let Some(command) = self.vm.as_ref().and_then(|vm| vm.tasks.command.as_ref()) {

@@ -49,6 +49,8 @@ pub(super) struct Workshop {
     pub(super) rules: Arc<Rules>,
     /// What the run goes on with.
     pub(super) start: Option<StepStart>,
+    /// The key that is made for the run, if there is one: its public half.
+    pub(super) public_key: Option<String>,
 }
 
 impl Workshop {

@@ -57,6 +57,13 @@ fn inputs(plan: &Plan, only_stage: Option<usize>) -> Vec<(&'static str, PathBuf)
             files
         }
     };
+    // Only the first stage reads it.
+    let production = plan
+        .image
+        .production
+        .iter()
+        .filter(|_| only_stage.is_none_or(|only| only == 0));
+    inputs.extend(production.map(|path| ("the production image", path.clone())));
     let is_meant = |index: &usize| only_stage.is_none_or(|only| only == *index);
     let stages = plan.stages.iter().enumerate().filter(|(index, _)| is_meant(index));
     for (_, stage) in stages {

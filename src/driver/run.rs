@@ -138,6 +138,7 @@ pub async fn run(
         transcript: Arc::new(Mutex::new(transcript)),
         started,
         host: OnceCell::new(),
+        public_key: secrets.run_key().map(|key| key.public.clone()),
     });
     let mut driver = Driver {
         intake: Intake::new(

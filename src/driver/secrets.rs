@@ -3,9 +3,9 @@
 use std::io::Read;
 use std::path::Path;
 
-use crate::plan::{Plan, Prompt, PromptChannel, Secret, SecretSource, StageKind};
+use crate::plan::{OpenBy, Plan, Prompt, PromptChannel, Secret, SecretSource, StageKind};
 use crate::qemu::keymap;
-use crate::ssh::Auth;
+use crate::ssh::{Auth, MadeKey};
 use crate::text::Redactor;
 
 /// The largest file that is read as a secret, in bytes.
@@ -16,6 +16,10 @@ const SECRET_BYTES_MAX: u64 = 64 * 1024;
 pub struct Secrets {
     logins: Vec<Option<(String, Auth)>>,
     answers: Vec<Option<Secret>>,
+    /// The key that is made for the run, where the gate opens the image with one.
+    key: Option<MadeKey>,
+    /// The password of the login on the console.
+    console_password: Option<Secret>,
     all: Vec<Secret>,
 }
 
@@ -29,6 +33,20 @@ impl Secrets {
             Some((_, stages)) => stages.push(stage),
             None => mistakes.push((mistake, vec![stage])),
         };
+        if let Some(open_by) = plan.ssh.as_ref().and_then(|ssh| ssh.open_by.as_ref()) {
+            match MadeKey::make("bootgate-run") {
+                Ok(key) => secrets.key = Some(key),
+                Err(error) => add(format!("no key could be made: {error}"), ""),
+            }
+            if let OpenBy::SerialLogin(login) = open_by
+                && let Some(source) = &login.password
+            {
+                match secrets.value(source, false) {
+                    Ok(password) => secrets.console_password = Some(password),
+                    Err(mistake) => add(format!("the password of the serial login {mistake}"), ""),
+                }
+            }
+        }
         for (index, stage) in plan.stages.iter().enumerate() {
             let login = secrets.login(plan, index).unwrap_or_else(|mistake| {
                 add(mistake, &stage.name);
@@ -71,9 +89,26 @@ impl Secrets {
                 let password = self.value(password, false);
                 Auth::Password(password.map_err(|mistake| format!("the SSH password {mistake}"))?)
             }
+            (None, None) if self.key.is_some() => return self.made_login(plan, stage, login.user),
             (None, None) => return Err("the [ssh] table has neither password nor key".to_owned()),
         };
         Ok(Some((login.user, auth)))
+    }
+
+    /// The login with the key that is made for the run: the live system alone knows it.
+    fn made_login(&self, plan: &Plan, stage: usize, user: String) -> Result<Option<(String, Auth)>, String> {
+        if let StageKind::InstalledBoot { verify_ssh, .. } = plan.stages[stage].kind {
+            if !verify_ssh {
+                return Ok(None);
+            }
+            let mistake = "logs in to the installed system, which does not know the key that `open-by` makes: give the \
+                           stage an `ssh` table with a password or a key";
+            return Err(mistake.to_owned());
+        }
+        if plan.ssh.as_ref().is_some_and(|ssh| ssh.user != user) {
+            return Err(format!("`open-by` lets only the user of `[ssh]` in, not `{user}`"));
+        }
+        Ok(self.key.as_ref().map(|key| (user, key.auth.clone())))
     }
 
     fn value(&mut self, source: &SecretSource, whole_file: bool) -> Result<Secret, String> {
@@ -96,6 +131,16 @@ impl Secrets {
     /// User and proof for a stage's logins.
     pub(super) fn login_of(&self, stage: usize) -> Option<(String, Auth)> {
         self.logins.get(stage).cloned().flatten()
+    }
+
+    /// The key that is made for the run.
+    pub(super) fn run_key(&self) -> Option<&MadeKey> {
+        self.key.as_ref()
+    }
+
+    /// The password of the login on the console.
+    pub(super) fn console_password(&self) -> Option<Secret> {
+        self.console_password.clone()
     }
 
     /// The answer to a stage's passphrase prompt.
@@ -131,6 +176,10 @@ pub fn read_auth(source: &SecretSource, is_key: bool) -> Result<Auth, String> {
 
 /// A mistake with the stages that it is about.
 fn told((mistake, stages): &(String, Vec<&str>)) -> String {
+    // What is of the whole gate names no stage.
+    if stages.iter().all(|stage| stage.is_empty()) {
+        return mistake.clone();
+    }
     let noun = if stages.len() == 1 { "stage" } else { "stages" };
     format!("{noun} `{}`: {mistake}", stages.join("`, `"))
 }

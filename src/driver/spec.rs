@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use uuid::Uuid;
 
+use super::credentials;
 use crate::machine::BootFrom;
 use crate::plan::{DiskPlan, Firmware, ImageSource, Plan, VmUse};
 use crate::qemu::argv::{BootSpec, DiskSpec, FirmwareSpec, MachineSpec};
@@ -114,6 +115,7 @@ pub fn machine_spec(
         qmp_fd: sockets.qmp,
         serial_fd: sockets.serial,
         firmware_fd: sockets.firmware,
+        smbios_strings: credentials::files(plan, boot, run.directory),
         incoming: None,
         extra_args: plan.machine.extra_args.clone(),
     }

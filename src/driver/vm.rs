@@ -58,6 +58,7 @@ pub(super) struct SshSide {
 #[derive(Default)]
 pub(super) struct Tasks {
     pub(super) heartbeat: Option<AbortHandle>,
+    pub(super) access: Option<AbortHandle>,
     pub(super) command: Option<CommandHandle>,
     /// The looks at the screen, which end when this is dropped.
     pub(super) screen: Option<oneshot::Sender<()>>,
@@ -67,7 +68,7 @@ pub(super) struct Tasks {
 
 impl Drop for Tasks {
     fn drop(&mut self) {
-        let tasks = [self.heartbeat.take(), self.checkpoint.take()];
+        let tasks = [self.heartbeat.take(), self.access.take(), self.checkpoint.take()];
         let tasks = tasks.into_iter().flatten();
         for task in tasks.chain(self.others.drain(..)) {
             task.abort();

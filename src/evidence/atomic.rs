@@ -24,7 +24,7 @@ pub(super) fn draft_beside(path: &Path) -> PathBuf {
 }
 
 /// What the names of unfinished files start with.
-pub(super) const DRAFT_PREFIX: &str = ".draft-";
+pub const DRAFT_PREFIX: &str = ".draft-";
 
 fn directory_of(path: &Path) -> &Path {
     let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());

@@ -14,7 +14,7 @@ mod screenshot;
 mod step;
 mod transcript;
 
-pub use atomic::write_atomically;
+pub use atomic::{DRAFT_PREFIX, write_atomically};
 pub use error::EvidenceError;
 pub use hold::{Held, HoldRecord};
 pub use journal::{Durability, Journal, JournalRead, Position, RECORD_BYTES_MAX, TornTail, read_journal};

@@ -61,7 +61,8 @@ impl Gate {
 
     pub(super) fn enter_booting(&mut self, out: &mut Outbox) {
         out.ask(Effect::Continue);
-        if self.plan.ssh.is_some() {
+        // Before the image has let us in, an SSH server that is there would turn us down.
+        if self.plan.ssh.is_some() && self.serial_login().is_none() {
             out.ask(Effect::WatchSsh { stage: self.stage });
         }
     }
@@ -83,7 +84,21 @@ impl Gate {
                 }
                 Handled
             }
+            Event::ConsoleMatched(Sighting {
+                mark: Mark::LoginPrompt,
+                evidence,
+            }) if self.prompt_is_marker() => {
+                if self.boot.pending.is_none() {
+                    self.await_confirmation(out, evidence);
+                }
+                Handled
+            }
             Event::StatusObserved(GuestStatus::Running) => match self.boot.pending.take() {
+                Some(evidence) if self.prompt_is_marker() => {
+                    self.reach(Evidence::Userspace);
+                    let reason = Reason::event("login-prompt-seen").confirmed(STATUS_RUNNING);
+                    self.go(out, State::MarkerSeen, reason.evidence(&evidence))
+                }
                 Some(evidence) => {
                     self.boot.marker_seen = true;
                     self.reach(Evidence::Marker);
@@ -139,6 +154,13 @@ impl Gate {
     }
 
     pub(super) fn enter_marker_seen(&mut self, out: &mut Outbox) {
+        if self.begin_access(out) {
+            return;
+        }
+        self.await_ssh(out);
+    }
+
+    pub(super) fn await_ssh(&mut self, out: &mut Outbox) {
         let Some(ssh) = &self.plan.ssh else { return };
         let (appear, stable) = (ssh.appear_within, ssh.stable_within);
         if self.boot.ssh.answered {
@@ -151,6 +173,10 @@ impl Gate {
 
     pub(super) fn marker_seen(&mut self, event: &Event, out: &mut Outbox) -> Step {
         match event {
+            Event::AccessOpened { .. } | Event::AccessRefused { .. } => self.on_access(event, out),
+            Event::DeadlinePassed(kind @ (DeadlineKind::Access | DeadlineKind::Stage)) if self.is_opening() => {
+                self.access_gave_up(out, *kind)
+            }
             Event::SshProbed(_) | Event::SshBecameStable(_) | Event::SshIdentityFault(_) => {
                 self.on_ssh(event, out, State::MarkerSeen)
             }

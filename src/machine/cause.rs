@@ -79,6 +79,24 @@ causes! {
     WaitingForInput: "waiting-for-input", Failed,
         "The guest asks a question on the console and waits for somebody to type.",
         "Answer it beforehand (a kernel argument, a preseed or kickstart file), or have the image not ask: nobody types at a gate.";
+    AccessLoginRefused: "access-login-refused", Untestable,
+        "The login on the serial console was turned down.",
+        "Check user and password of `[ssh] open-by` against the image.";
+    AccessNoShell: "access-no-shell", Untestable,
+        "No shell answered on the serial console behind the login.",
+        "Look at the console's last lines; the user of `[ssh] open-by` needs a shell.";
+    AccessNotRoot: "access-not-root", Untestable,
+        "The user on the serial console can't become root without a password.",
+        "Name a user of the image that is root or may use sudo without a password.";
+    AccessNoServer: "access-no-sshd", Untestable,
+        "The image has no SSH server that could be started.",
+        "Test a debug image with an SSH server, or give `[ssh] open-by` a `start` command that starts another one.";
+    AccessServerFailed: "access-sshd-failed", Untestable,
+        "The image's SSH server could not be started.",
+        "Read the lines on the console; try the same command in the image by hand.";
+    AccessTimeout: "access-timeout", Untestable,
+        "The image could not be logged in to on the serial console in time.",
+        "Look at the console's last lines: does a getty run on the serial console (`console=ttyS0`)?";
     SshNotListening: "ssh-not-listening", Untestable,
         "The image is up, but nothing listens behind the SSH port.",
         "Test an image with sshd enabled (a debug image), or drop the [ssh] table and the stages that need it.";
@@ -220,6 +238,9 @@ causes! {
     PredecessorMissing: "predecessor-missing", Infrastructure,
         "The stage was skipped, because there is no whole run of the one before it.",
         "Run the stage before it first, or say by `--from` where its run or its bundle is.";
+    DebugRecordMismatch: "debug-record-mismatch", Infrastructure,
+        "The record beside the image under test is about other images.",
+        "Make the debug image again (`bootgate debug-iso PRODUCTION -o DEBUG`), or name the production image it is made from.";
     Cancelled: "cancelled", Cancelled,
         "The run was stopped from outside.",
         "";

@@ -13,6 +13,8 @@ pub enum DeadlineKind {
     Stage,
     /// QEMU must answer a `query-status` that a transition waits for.
     Confirm,
+    /// The image must let us in, where it starts no SSH server by itself.
+    Access,
     /// Something must answer as an SSH server after the marker.
     SshAppear,
     /// SSH must be stable after the first answer.
@@ -55,10 +57,11 @@ pub enum DeadlineKind {
 
 impl DeadlineKind {
     /// Every kind.
-    pub const ALL: [Self; 22] = [
+    pub const ALL: [Self; 23] = [
         Self::Prepare,
         Self::Stage,
         Self::Confirm,
+        Self::Access,
         Self::SshAppear,
         Self::SshStable,
         Self::NoProgress,
@@ -86,6 +89,7 @@ impl DeadlineKind {
             Self::Prepare => "prepare",
             Self::Stage => "stage",
             Self::Confirm => "confirm",
+            Self::Access => "access",
             Self::SshAppear => "ssh-appear",
             Self::SshStable => "ssh-stable",
             Self::NoProgress => "no-progress",
@@ -112,6 +116,7 @@ impl DeadlineKind {
     pub fn source(self) -> &'static str {
         match self {
             Self::Stage => "stage.timeout",
+            Self::Access => "ssh.open-by.serial-login.within",
             Self::SshAppear => "ssh.appear-within",
             Self::SshStable => "ssh.stable-within",
             Self::NoProgress => "stage.no-progress",
@@ -125,6 +130,7 @@ impl DeadlineKind {
         matches!(
             self,
             Self::Stage
+                | Self::Access
                 | Self::SshAppear
                 | Self::SshStable
                 | Self::NoProgress
@@ -149,7 +155,13 @@ impl DeadlineKind {
             Self::QmpGone | Self::IoCause => 2,
             Self::LastWords => 1,
             Self::Stop | Self::Journal => 3,
-            Self::Hold | Self::Stage | Self::SshAppear | Self::SshStable | Self::NoProgress | Self::LoginSettle => 0,
+            Self::Hold
+            | Self::Stage
+            | Self::Access
+            | Self::SshAppear
+            | Self::SshStable
+            | Self::NoProgress
+            | Self::LoginSettle => 0,
         })
     }
 

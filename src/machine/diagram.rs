@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::machine::explore::{Edge, Exploration, explore};
-use crate::machine::specimen::{representative_parts, representative_plan};
+use crate::machine::specimen::{opened_plan, representative_parts, representative_plan};
 use crate::machine::{DeadlineKind, State, Superstate};
 
 const SUPERSTATES: [Superstate; 4] = [
@@ -19,9 +19,13 @@ const SUPERSTATES: [Superstate; 4] = [
 /// Walks the representative plans together. `origin` is only where the walk's time starts.
 pub fn walk(origin: Instant) -> Exploration {
     let mut all = Exploration::default();
-    for encrypted in [true, false] {
-        let plan = Arc::new(representative_plan(encrypted));
-        for part in representative_parts(&plan, encrypted) {
+    for (plan, ssh_stable) in [
+        (representative_plan(true), true),
+        (representative_plan(false), false),
+        (opened_plan(), false),
+    ] {
+        let plan = Arc::new(plan);
+        for part in representative_parts(&plan, ssh_stable) {
             let found = explore(&plan, Duration::from_secs(1800), part, origin);
             all.edges.extend(found.edges);
             all.configurations += found.configurations;

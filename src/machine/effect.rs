@@ -26,6 +26,13 @@ pub enum Effect {
     ProbeSshNow,
     /// Stop trying logins.
     UnwatchSsh,
+    /// Have the image let us in, as the gate's `open-by` says: answers `AccessOpened` or `AccessRefused`.
+    OpenAccess {
+        /// The stage.
+        stage: usize,
+    },
+    /// Stop trying to be let in.
+    AbandonAccess,
     /// Run the command of a stage in the guest: answers `CommandStarted` … `CommandEnded`.
     RunCommand {
         /// The stage.

@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::machine::record::EvidenceRef;
-use crate::machine::{Cause, Class, DeadlineKind, StopSignal};
+use crate::machine::{AccessRefusal, Cause, Class, DeadlineKind, StopSignal};
 
 /// Something that happened.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -92,6 +92,22 @@ pub enum Event {
     SshBecameStable(SshStability),
     /// Something that must stay the same did not.
     SshIdentityFault(IdentityFault),
+    /// The image, which starts no SSH server by itself, has let us in.
+    AccessOpened {
+        /// How, in words.
+        detail: String,
+        /// Where that stands.
+        evidence: EvidenceRef,
+    },
+    /// The image can't be had to let us in.
+    AccessRefused {
+        /// What is in the way.
+        why: AccessRefusal,
+        /// The particulars.
+        detail: String,
+        /// The line that shows it.
+        evidence: EvidenceRef,
+    },
     /// The command of the stage runs in the guest.
     CommandStarted,
     /// The command printed something.

@@ -123,7 +123,7 @@ fn relevant_facts(machine: &Machine) -> String {
     match machine.state() {
         State::Booting => format!("{resets:?} {logins:?} {pending} {} {}", boot.spoke, boot.kernel_seen),
         State::Resuming => format!("{logins:?} {pending}"),
-        State::MarkerSeen => format!("{logins:?} {}", ssh.stable),
+        State::MarkerSeen => format!("{logins:?} {} {:?}", ssh.stable, boot.access),
         State::SshStable => format!("{}", ssh.stable),
         State::Installing | State::Triaged => {
             let ended = command.ended.as_ref().map(|(exit, _)| exit);

@@ -106,6 +106,7 @@ pub(super) struct BootFacts {
     pub(super) target_seen: Option<EvidenceRef>,
     pub(super) target_confirmed: bool,
     pub(super) ssh: SshFacts,
+    pub(super) access: Access,
     /// A sighting that waits for `query-status` to confirm that the guest runs.
     pub(super) pending: Option<EvidenceRef>,
 }
@@ -121,6 +122,18 @@ impl BootFacts {
         self.answer_typed = false;
         self.ssh.stable = false;
     }
+}
+
+/// Whether the image was had to let us in.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(super) enum Access {
+    /// Nobody has asked.
+    #[default]
+    Closed,
+    /// It is being asked.
+    Opening,
+    /// It has.
+    Open,
 }
 
 /// What is known of SSH in this boot.

@@ -127,10 +127,13 @@ impl statig::blocking::Superstate<Gate> for Superstate {
         }
     }
 
-    fn call_exit_action(&mut self, _gate: &mut Gate, out: &mut Outbox) {
+    fn call_exit_action(&mut self, gate: &mut Gate, out: &mut Outbox) {
         if *self == Self::Live {
             out.ask(Effect::UnwatchSsh);
             out.ask(Effect::AbandonCommand);
+            if gate.is_opening() {
+                out.ask(Effect::AbandonAccess);
+            }
         }
     }
 

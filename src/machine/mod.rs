@@ -3,6 +3,7 @@
 //! Read [`State`] for the states, [`Event`] for what can happen, [`Effect`] for what the machine asks the driver to
 //! do, and [`Machine`] for how they meet. Nothing here reads a clock, waits, or performs I/O.
 
+mod access;
 mod api;
 mod boot;
 mod cause;
@@ -29,6 +30,7 @@ mod step;
 mod unlock;
 mod verdict;
 
+pub use access::AccessRefusal;
 pub use api::Machine;
 pub use cause::Cause;
 pub use deadline::{Armed, DeadlineKind, Deadlines};
@@ -42,6 +44,6 @@ pub use explore::{Configuration, Edge, Exploration, explore};
 pub use part::{Handed, Left, Part, Step};
 pub use record::{EvidenceRef, FINDINGS_MAX, Record, StageOutcome, StageReport};
 pub use signal::StopSignal;
-pub use specimen::{representative_events, representative_parts, representative_plan};
+pub use specimen::{opened_plan, representative_events, representative_parts, representative_plan};
 pub use state::{State, Superstate};
 pub use verdict::{Class, Verdict};

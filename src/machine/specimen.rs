@@ -8,11 +8,11 @@ use crate::machine::event::{
     SshStability,
 };
 use crate::machine::record::EvidenceRef;
-use crate::machine::{Cause, Class, Event, Left, Machine, Part, Step, StopSignal};
+use crate::machine::{AccessRefusal, Cause, Class, Event, Left, Machine, Part, Step, StopSignal};
 use crate::plan::{
     Accelerator, Arch, Attachment, Condition, ConsolePlan, DiskCache, DiskFormat, DiskPlan, DiskUse, Evidence,
-    FailurePolicy, Firmware, HostPlan, ImagePlan, ImageSource, MachinePlan, MarkerPlan, Network, Pattern, Plan, Prompt,
-    PromptChannel, Secret, SecretSource, SshPlan, StageKind, StagePlan, VmUse,
+    FailurePolicy, Firmware, HostPlan, ImagePlan, ImageSource, MachinePlan, MarkerPlan, Network, OpenBy, Pattern, Plan,
+    Prompt, PromptChannel, Secret, SecretSource, SerialLogin, SshPlan, StageKind, StagePlan, VmUse,
 };
 use crate::units::{ByteSize, GIB};
 
@@ -86,6 +86,15 @@ fn fixed_events() -> Vec<Event> {
         Event::SshIdentityFault(IdentityFault::HostKeyChanged(String::new())),
         Event::SshIdentityFault(IdentityFault::WrongMachine(String::new())),
         Event::SshIdentityFault(IdentityFault::HostKeyCopied(String::new())),
+        Event::AccessOpened {
+            detail: String::new(),
+            evidence: EvidenceRef::file("serial.log"),
+        },
+        Event::AccessRefused {
+            why: AccessRefusal::Login,
+            detail: String::new(),
+            evidence: EvidenceRef::file("serial.log"),
+        },
         Event::CommandStarted,
         Event::CommandProgressed,
         Event::ConnectionLost,
@@ -361,11 +370,32 @@ pub fn representative_parts(plan: &Plan, ssh_stable: bool) -> Vec<Part> {
     std::iter::once(Part::Whole).chain(steps).collect()
 }
 
+/// The first stage of a plan that has no marker and opens the image by a login on its console.
+pub fn opened_plan() -> Plan {
+    let mut plan = representative_plan(false);
+    plan.stages.truncate(1);
+    plan.stages[0].claims = Evidence::Login;
+    plan.console.markers.clear();
+    let ssh = representative_ssh();
+    plan.ssh = Some(SshPlan {
+        password: None,
+        open_by: Some(OpenBy::SerialLogin(SerialLogin {
+            user: "root".to_owned(),
+            password: None,
+            start: None,
+            within: Duration::from_secs(60),
+        })),
+        ..ssh
+    });
+    plan
+}
+
 fn representative_ssh() -> SshPlan {
     SshPlan {
         user: "root".to_owned(),
         password: Some(SecretSource::Inline(Secret::new("secret".to_owned()))),
         key: None,
+        open_by: None,
         stable_logins: 3,
         stable_window: Duration::from_secs(2),
         appear_within: Duration::from_secs(60),

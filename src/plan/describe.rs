@@ -3,8 +3,8 @@
 use std::fmt::Write as _;
 
 use super::{
-    Condition, DiskUse, FailurePolicy, HostPlan, ImagePlan, ImageSource, LoginPlan, Pattern, Plan, PromptChannel,
-    SecretSource, SshPlan, StageKind, StagePlan,
+    Condition, DiskUse, FailurePolicy, HostPlan, ImagePlan, ImageSource, LoginPlan, OpenBy, Pattern, Plan,
+    PromptChannel, SecretSource, SshPlan, StageKind, StagePlan,
 };
 use crate::units::{ByteSize, human_span};
 
@@ -155,6 +155,9 @@ fn describe_machine(page: &mut Page, plan: &Plan) {
 
 fn describe_ssh(page: &mut Page, ssh: &SshPlan) {
     page.line("ssh", &login_text(&ssh.login()));
+    if let Some(open_by) = &ssh.open_by {
+        page.line("", &open_by_text(open_by));
+    }
     let (logins, window) = (ssh.stable_logins, human_span(ssh.stable_window));
     let (appear, stable) = (human_span(ssh.appear_within), human_span(ssh.stable_within));
     let retry = human_span(ssh.retry_every);
@@ -168,6 +171,25 @@ fn describe_ssh(page: &mut Page, ssh: &SshPlan) {
     );
 }
 
+fn open_by_text(open_by: &OpenBy) -> String {
+    match open_by {
+        OpenBy::SerialLogin(login) => {
+            let password = login.password.as_ref();
+            let password = password.map(|source| format!(" with password {}", source_text(source)));
+            let start = login.start.as_deref().unwrap_or("the unit that the image has");
+            let (user, within) = (&login.user, human_span(login.within));
+            let password = password.unwrap_or_default();
+            format!("opened by a login on the serial console as {user}{password} within {within}; starts: {start}")
+        }
+        OpenBy::Credentials(credentials) => {
+            format!(
+                "opened by systemd credentials; starts: {}",
+                credentials.units.join(", ")
+            )
+        }
+    }
+}
+
 fn login_text(login: &LoginPlan) -> String {
     let password = login
         .password
@@ -175,6 +197,9 @@ fn login_text(login: &LoginPlan) -> String {
         .map(|source| format!("password {}", source_text(source)));
     let key = login.key.as_ref().map(|source| format!("key {}", source_text(source)));
     let proofs: Vec<_> = [password, key].into_iter().flatten().collect();
+    if proofs.is_empty() {
+        return format!("{} with a key made for the run", login.user);
+    }
     format!("{} with {}", login.user, proofs.join(" or "))
 }
 

@@ -2,7 +2,9 @@
 
 use serde_json::{Value as Json, json};
 
-use super::{DiskPlan, ImagePlan, ImageSource, LoginPlan, Pattern, Plan, SecretSource, SshPlan, StageKind, StagePlan};
+use super::{
+    DiskPlan, ImagePlan, ImageSource, LoginPlan, OpenBy, Pattern, Plan, SecretSource, SshPlan, StageKind, StagePlan,
+};
 
 /// The plan as JSON. Sizes are bytes, durations milliseconds. Of a secret it says only where it comes from: `inline`,
 /// `env:NAME` or `file:PATH`.
@@ -75,14 +77,30 @@ fn disk(disk: &DiskPlan) -> Json {
 }
 
 fn ssh(ssh: &SshPlan) -> Json {
-    json!({
+    let mut value = json!({
         "login": login(&ssh.login()),
         "stable_logins": ssh.stable_logins,
         "stable_window_ms": ms(ssh.stable_window),
         "appear_within_ms": ms(ssh.appear_within),
         "stable_within_ms": ms(ssh.stable_within),
         "retry_every_ms": ms(ssh.retry_every),
-    })
+    });
+    if let Some(open_by) = &ssh.open_by {
+        value["open_by"] = json!({ open_by.as_str(): self::open_by(open_by) });
+    }
+    value
+}
+
+fn open_by(open_by: &OpenBy) -> Json {
+    match open_by {
+        OpenBy::SerialLogin(login) => json!({
+            "user": login.user,
+            "password": login.password.as_ref().map(source),
+            "start": login.start,
+            "within_ms": ms(login.within),
+        }),
+        OpenBy::Credentials(credentials) => json!({ "units": credentials.units }),
+    }
 }
 
 fn stage(plan: &Plan, at: usize) -> Json {

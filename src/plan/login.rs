@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use super::{SecretSource, SshPlan};
 
-/// Who logs in to the guest, and with what. At least one of password and key is there.
+/// Who logs in to the guest, and with what. Neither password nor key: with the key that is made for the run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LoginPlan {
     /// The user.

@@ -3,6 +3,7 @@
 //! The types here hold no text that still needs parsing and no file that still needs checking for form;
 //! whether a file exists is a question for the preflight, which may look at the disk.
 
+mod access;
 mod describe;
 mod gate_file;
 mod host;
@@ -14,6 +15,7 @@ mod secret;
 mod settings;
 mod stage;
 
+pub use access::{CredentialsPlan, OpenBy, SerialLogin};
 pub use describe::describe;
 pub use gate_file::{
     Diagnostic, GateFileErrors, KeyStep, Place, Related, parse, parse_rules, place_of, schema, without_secrets,

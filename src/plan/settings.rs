@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::{DiskPlan, HostPlan, ImagePlan, LoginPlan, Pattern, SecretSource, StagePlan};
+use super::{DiskPlan, HostPlan, ImagePlan, LoginPlan, OpenBy, Pattern, SecretSource, StagePlan};
 use crate::units::ByteSize;
 
 /// A gate: one whole check of one image.
@@ -205,6 +205,9 @@ pub struct SshPlan {
     pub password: Option<SecretSource>,
     /// The private key, if key login is used.
     pub key: Option<SecretSource>,
+    /// How the image is had to let us in, if it starts no SSH server by itself; then neither password nor key is there, and
+    /// a key is made for the run.
+    pub open_by: Option<OpenBy>,
     /// How many full logins in a row make SSH stable. At least 1.
     pub stable_logins: u32,
     /// How long the row of logins must last at least.

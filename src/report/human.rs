@@ -12,6 +12,8 @@ use crate::plan::{Plan, StagePlan};
 use crate::text::terminal_line;
 use crate::units::human_span;
 
+use super::image::image_lines;
+
 /// How much of a guest's line is quoted, in characters.
 const QUOTE_CHARS_MAX: usize = 160;
 /// How much of a sentence is shown, in characters.
@@ -133,6 +135,7 @@ pub fn verdict_block(plan: &Plan, outcome: &Outcome, run: &Path) -> String {
     for (stage, report) in outcome.stages(plan) {
         stage_lines(&mut text, stage, report);
     }
+    image_lines(&mut text, plan, outcome);
     let _ = writeln!(text, "Evidence: {}", run.display());
     let _ = writeln!(text, "Next:     bootgate trace {}", run.display());
     text

@@ -7,6 +7,7 @@ mod closing;
 mod decision;
 mod github;
 mod human;
+mod image;
 mod junit;
 mod page;
 mod replay;

@@ -10,6 +10,8 @@ use crate::machine::{Cause, Class, EvidenceRef, Finding, RuleFacts, Verdict};
 use crate::plan::Plan;
 use crate::text::json_text;
 
+use super::image::image_json;
+
 /// The version of the result's form. It rises when a field changes its meaning.
 const RESULT_VERSION: u32 = 1;
 
@@ -68,11 +70,7 @@ pub fn result_json(inputs: &ResultInputs<'_>) -> Value {
             "confirmed_by": verdict.confirmed_by,
         },
         "stages": stages(plan, outcome),
-        "image": {
-            "source": crate::plan::to_json(plan).get("image").cloned(),
-            "sha256": inputs.image_sha256,
-            "production": plan.image.production.as_ref().map(|path| json!({ "path": path })),
-        },
+        "image": image_json(plan, outcome, inputs.image_sha256.as_ref()),
         "host": outcome.host.as_ref().map(|host| json!({
             "qemu": host.qemu,
             "qemu_version": host.qemu_version,

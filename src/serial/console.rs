@@ -147,10 +147,17 @@ impl Console {
 
     /// The raw bytes of the console's end that are in memory, and all that come after them.
     pub fn attach(&self) -> (Vec<u8>, broadcast::Receiver<Arc<[u8]>>) {
+        let (_, recent, live) = self.attach_at();
+        (recent, live)
+    }
+
+    /// As [`Self::attach`], with the offset in the stream of the first byte.
+    pub fn attach_at(&self) -> (u64, Vec<u8>, broadcast::Receiver<Arc<[u8]>>) {
         // Under the lock that bytes are noted under, so that none is missed and none comes twice.
         let recent = self.shared.recent();
         let live = self.shared.live.subscribe();
-        (recent.bytes.iter().copied().collect(), live)
+        let bytes: Vec<u8> = recent.bytes.iter().copied().collect();
+        (recent.end - bytes.len() as u64, bytes, live)
     }
 
     /// File and offset in it of a byte of the stream, if it is on disk. `None` for every byte from the first on that a

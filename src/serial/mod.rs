@@ -2,6 +2,7 @@
 
 pub mod cast;
 pub mod console;
+pub mod login;
 pub mod marker;
 pub mod prompt;
 pub mod raw_log;

@@ -4,7 +4,7 @@
 use std::time::{Duration, Instant};
 
 use bootgate::machine::{
-    Armed, Class, DeadlineKind, Effect, Event, GuestStatus, Machine, Mark, ProbeClass, Record, StopSignal,
+    Armed, Class, DeadlineKind, Effect, Event, GuestStatus, Machine, Mark, ProbeClass, Record, StopSignal, opened_plan,
 };
 use bootgate::plan::{FailurePolicy, Plan};
 
@@ -113,6 +113,13 @@ fn rows() -> Vec<Row> {
             vec![(1_000, Event::ConsoleSpoke)],
         ),
         row(Kind::Confirm, 10_000, "deadline-confirm", plans::boot_only(), up()).habits(|h| h.status = None),
+        row(
+            Kind::Access,
+            60_000,
+            "deadline-access",
+            opened_plan(),
+            vec![(5_000, seen(Mark::LoginPrompt))],
+        ),
         row(Kind::SshAppear, 60_000, "deadline-ssh-appear", plans::boot_only(), up()),
         row(
             Kind::SshStable,

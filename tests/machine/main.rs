@@ -1,5 +1,6 @@
 //! The machine in virtual time: no process, no clock, no waiting. An instant is the origin plus some milliseconds.
 
+mod access;
 mod cancel;
 mod confirmation;
 mod deadlines;

@@ -64,6 +64,7 @@ pub(crate) fn usual(dir: &Path, features: &Features) -> MachineSpec {
         qmp_fd: 0,
         serial_fd: 1,
         firmware_fd: Some(2),
+        smbios_strings: Vec::new(),
         incoming: None,
         extra_args: Vec::new(),
     }
@@ -166,6 +167,13 @@ pub(crate) fn cases(dir: &Path, features: &Features) -> Vec<(&'static str, Machi
                 ..usual()
             },
         ),
+        (
+            "credentials",
+            MachineSpec {
+                smbios_strings: ["key, the", "units"].map(|name| dir.join(name)).to_vec(),
+                ..usual()
+            },
+        ),
     ]
 }
 
@@ -173,6 +181,9 @@ pub(crate) fn cases(dir: &Path, features: &Features) -> Vec<(&'static str, Machi
 pub(crate) fn create_files(dir: &Path) {
     let empty = |name: &str, bytes| File::create(dir.join(name)).unwrap().set_len(bytes).unwrap();
     empty("live, \"debug\".iso", MIB);
+    for name in ["key, the", "units"] {
+        std::fs::write(dir.join(name), format!("io.systemd.credential.binary:{name}=QUJD")).unwrap();
+    }
     empty("target.raw", MIB);
     empty("scratch.raw", MIB);
     empty("base.raw", MIB);

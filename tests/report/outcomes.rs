@@ -114,6 +114,7 @@ pub(crate) fn outcome(class: Class) -> Outcome {
         cpu_model: "max".to_owned(),
         firmware: "SeaBIOS".to_owned(),
         scale_percent: 400,
+        images: None,
     };
     let summary = TapSummary {
         bytes_total: 1000,

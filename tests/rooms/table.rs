@@ -47,6 +47,7 @@ pub(crate) const ROOMS: &[Room] = &[
     room("qmp::request", 1),
     room("qmp::session", 1),
     room("qmp::transcript", 1),
+    room("serial::login", 1),
     room("serial::marker", 1),
     room("serial::prompt", 1),
     room("serial::screen", 1),
@@ -60,6 +61,7 @@ pub(crate) const ROOMS: &[Room] = &[
     room("checkpoint", 2),
     room("diskfs", 2),
     room("evidence", 2),
+    room("image", 2),
     room("procfs", 2),
     room("qemu::accelerator", 2),
     room("qemu::binary", 2),
@@ -82,6 +84,7 @@ pub(crate) const ROOMS: &[Room] = &[
     room("ssh::follow", 2),
     room("ssh::greeting", 2),
     room("ssh::login", 2),
+    room("ssh::made_key", 2),
     room("ssh::probe", 2),
     room("ssh::upload", 2),
     room("ssh::watch", 2),
@@ -111,6 +114,9 @@ pub(crate) const SIDEWAYS: &[(&str, &str)] = &[
     ("checkpoint", "qmp"),
     ("checkpoint", "qemu"),
     ("checkpoint", "evidence"),
+    // Programs that read images are run as QEMU's helpers are; what is written is whole or not there.
+    ("image", "qemu"),
+    ("image", "evidence"),
     // A bundle is a checkpoint with the evidence around it.
     ("bundle", "checkpoint"),
     ("bundle", "qemu"),

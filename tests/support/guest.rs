@@ -99,6 +99,7 @@ pub(crate) async fn machine(qemu: &Qemu, setup: Setup, run_dir: &Path) -> Machin
         qmp_fd: -1,
         serial_fd: -1,
         firmware_fd: None,
+        smbios_strings: Vec::new(),
         incoming: None,
         extra_args: Vec::new(),
     }

@@ -16,6 +16,7 @@ mod key;
 mod machine;
 mod mask;
 mod number;
+mod open_by;
 mod pattern;
 mod place;
 mod publish;

@@ -1,8 +1,10 @@
 //! `[ssh]` and `[stage.ssh]`.
 
+use super::container::SubTable;
 use super::diagnostic::Mistake;
 use super::key::{Group, Key, Table};
 use super::number::Count;
+use super::open_by::{self, OPEN_BY};
 use super::reader::TableReader;
 use super::secret_value::SecretValue;
 use super::unit::Span;
@@ -14,6 +16,11 @@ const USER_TEXT: Text = Text { example: "root" };
 static USER: Key<Text> = Key::default("user", USER_TEXT, "\"root\"", "The user.");
 static PASSWORD: Key<SecretValue> = Key::optional("password", SecretValue::Password, "The password.");
 static KEY: Key<SecretValue> = Key::optional("key", SecretValue::PrivateKey, "The private key, in OpenSSH's format.");
+static OPEN_BY_TABLE: Key<SubTable> = Key::optional(
+    "open-by",
+    SubTable(&OPEN_BY),
+    "How the image is had to let us in, if it starts no SSH server by itself. Goes without `password` and `key`.",
+);
 static STABLE_LOGINS: Key<Count> = Key::default(
     "stable-logins",
     Count { min: 1, max: 100 },
@@ -53,13 +60,14 @@ pub(super) static SSH: Table = Table {
         &USER,
         &PASSWORD,
         &KEY,
+        &OPEN_BY_TABLE,
         &STABLE_LOGINS,
         &STABLE_WINDOW,
         &APPEAR_WITHIN,
         &STABLE_WITHIN,
         &RETRY_EVERY,
     ],
-    group: Group::AtLeastOne(&["password", "key"]),
+    group: Group::AtLeastOne(&["password", "key", "open-by"]),
 };
 
 static STAGE_USER: Key<Text> = Key::optional("user", USER_TEXT, "The user. Default: that of `[ssh]`.");
@@ -78,6 +86,13 @@ pub(super) fn read(table: &TableReader<'_>) -> Option<SshPlan> {
     let (stable_logins, retry_every) = (table.take(&STABLE_LOGINS), table.take(&RETRY_EVERY));
     let (stable_window, stable_within) = (table.take(&STABLE_WINDOW), table.take(&STABLE_WITHIN));
     let appear_within = table.take(&APPEAR_WITHIN);
+    let open_by = if table.has(&OPEN_BY_TABLE) {
+        check_alone(table);
+        check_typed(table, user.as_deref());
+        Some(table.table(&OPEN_BY_TABLE).and_then(|table| open_by::read(&table))?)
+    } else {
+        None
+    };
     if let (Some(window), Some(within)) = (stable_window, stable_within)
         && window >= within
     {
@@ -98,12 +113,39 @@ pub(super) fn read(table: &TableReader<'_>) -> Option<SshPlan> {
         user: user?,
         password,
         key,
+        open_by,
         stable_logins: stable_logins?,
         stable_window: stable_window?,
         appear_within: appear_within?,
         stable_within: stable_within?,
         retry_every: retry_every?,
     })
+}
+
+/// A key is made for the run, so that no other is needed.
+fn check_alone(table: &TableReader<'_>) {
+    for (key, name) in [(table.span(&PASSWORD), &PASSWORD), (table.span(&KEY), &KEY)] {
+        if table.has(name) {
+            let message = format!(
+                "`{}` does not go with `open-by`, which makes a key for the run",
+                name.name
+            );
+            table.report(Mistake::new(key, message, "leave it out"));
+        }
+    }
+}
+
+/// The name is typed at a shell.
+fn check_typed(table: &TableReader<'_>, user: Option<&str>) {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
+    if user.is_some_and(|user| !user.chars().all(is_plain)) {
+        let message = "with `open-by`, `user` is typed at a shell of the guest";
+        table.report(Mistake::new(
+            table.span(&USER),
+            message,
+            "letters, digits, `.`, `_` and `-` only",
+        ));
+    }
 }
 
 /// The login of a stage; what its table leaves out comes from `gate`.

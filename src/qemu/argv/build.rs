@@ -66,6 +66,10 @@ pub fn build(spec: &MachineSpec) -> Result<Vec<String>, ArgvError> {
     // After the disks: with and without the image they have the same PCI addresses, so the installed system finds its
     // devices where the installer saw them.
     storage::boot(&mut arguments, &spec.boot)?;
+    for path in &spec.smbios_strings {
+        let path = escaped(ArgvError::utf8(path)?);
+        arguments.option("-smbios", format!("type=11,path={path}"));
+    }
     arguments.0.extend(spec.extra_args.iter().cloned());
     Ok(arguments.0)
 }

@@ -47,6 +47,9 @@ pub struct MachineSpec {
     /// Inherited socket of the firmware's debug console. SeaBIOS tells it what it otherwise only shows on the screen, up
     /// to `No bootable device.`; OVMF uses it in debug builds. QEMU stands still while nobody reads it.
     pub firmware_fd: Option<RawFd>,
+    /// Files, each of which becomes a string of the guest's SMBIOS tables (type 11). The guest's systemd finds its
+    /// credentials there. Files, because every process of the host can read a command line.
+    pub smbios_strings: Vec<PathBuf>,
     /// Set if the machine is not booted but goes on from a saved state.
     pub incoming: Option<Incoming>,
     /// Arguments appended as they are.

@@ -2,8 +2,7 @@
 
 use std::fmt::Write as _;
 
-use base64::Engine as _;
-use base64::prelude::BASE64_STANDARD as BASE64;
+use base64ct::{Base64, Encoding as _};
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
@@ -123,7 +122,7 @@ fn document(title: &str, body: &Markup) -> String {
 
 /// The hash by which a content security policy knows a script or style.
 fn hash(text: &str) -> String {
-    format!("sha256-{}", BASE64.encode(Sha256::digest(text.as_bytes())))
+    format!("sha256-{}", Base64::encode_string(&Sha256::digest(text.as_bytes())))
 }
 
 fn qmp_moments(records: &[Value]) -> Vec<QmpMoment> {
@@ -148,7 +147,7 @@ fn screens(pictures: &[PagePicture]) -> Markup {
                 div.screens { @for picture in pictures {
                     @let name = facts::lined(&picture.name);
                     figure {
-                        img src={ "data:image/png;base64," (BASE64.encode(&picture.png)) } alt={ "The guest's screen, " (name) };
+                        img src={ "data:image/png;base64," (Base64::encode_string(&picture.png)) } alt={ "The guest's screen, " (name) };
                         figcaption { (name) }
                         @if let Some(text) = &picture.text { details { summary { "as text" } pre tabindex="0" { (facts::lined(text)) } } }
                     }

@@ -1,0 +1,136 @@
+//! An image that starts no SSH server by itself is had to let us in.
+
+use bootgate::machine::{AccessRefusal, Effect, Event, EvidenceRef, Mark, ProbeClass, opened_plan};
+use bootgate::plan::{CredentialsPlan, MarkerPlan, OpenBy, Pattern, Plan};
+
+use crate::words::{marker, probed, seen, stable};
+use crate::world::{Habits, World};
+
+fn opened() -> Event {
+    Event::AccessOpened {
+        detail: "serial login as `live`".to_owned(),
+        evidence: EvidenceRef::file("serial.log"),
+    }
+}
+
+fn refused(why: AccessRefusal) -> Event {
+    Event::AccessRefused {
+        why,
+        detail: "user `live`".to_owned(),
+        evidence: EvidenceRef::file("serial.log"),
+    }
+}
+
+fn with_marker() -> Plan {
+    let mut plan = opened_plan();
+    plan.console.markers = vec![MarkerPlan {
+        name: "live".to_owned(),
+        pattern: Pattern::Text("LIVE-READY".to_owned()),
+    }];
+    plan
+}
+
+fn played(plan: Plan, events: Vec<(u64, Event)>) -> World {
+    let mut world = World::new(plan, Habits::default());
+    for (at, event) in events {
+        world.plan(at, event);
+    }
+    world.run_to(200_000);
+    world
+}
+
+fn asked(world: &World, wanted: &Effect) -> Vec<u64> {
+    let asked = world.effects.iter().filter(|(_, effect)| effect == wanted);
+    asked.map(|(at, _)| *at).collect()
+}
+
+#[test]
+fn logins_are_tried_only_when_the_image_is_open() {
+    let open = Effect::OpenAccess { stage: 0 };
+    let watch = Effect::WatchSsh { stage: 0 };
+    let world = played(
+        with_marker(),
+        vec![
+            (1_000, seen(Mark::LoginPrompt)),
+            (5_000, marker()),
+            (9_000, opened()),
+            (10_000, probed(ProbeClass::LoggedIn)),
+            (12_000, stable()),
+        ],
+    );
+    assert_eq!(asked(&world, &open), [5_005], "{}", world.trace());
+    assert_eq!(asked(&world, &watch), [9_000], "{}", world.trace());
+    assert_eq!(world.verdict().exit_code(), 0, "{}", world.trace());
+    assert!(
+        world.trace().contains("9000 · access-opened: serial login as `live`"),
+        "{}",
+        world.trace()
+    );
+    assert_eq!(asked(&world, &Effect::AbandonAccess), [0; 0]);
+}
+
+#[test]
+fn without_a_marker_the_login_prompt_is_one() {
+    let world = played(
+        opened_plan(),
+        vec![(4_000, seen(Mark::LoginPrompt)), (9_000, opened()), (12_000, stable())],
+    );
+    assert!(
+        world
+            .trace()
+            .contains("4005 Booting → MarkerSeen: login-prompt-seen ✓ query-status: running"),
+        "{}",
+        world.trace()
+    );
+    assert_eq!(world.verdict().exit_code(), 0, "{}", world.trace());
+}
+
+#[test]
+fn each_refusal_is_a_cause_of_its_own_and_no_fault_of_the_image() {
+    let causes = [
+        (AccessRefusal::Login, "access-login-refused"),
+        (AccessRefusal::Shell, "access-no-shell"),
+        (AccessRefusal::Root, "access-not-root"),
+        (AccessRefusal::NoServer, "access-no-sshd"),
+        (AccessRefusal::ServerFailed, "access-sshd-failed"),
+    ];
+    for (why, cause) in causes {
+        let world = played(with_marker(), vec![(5_000, marker()), (9_000, refused(why))]);
+        assert_eq!(
+            (world.verdict().cause.as_str(), world.verdict().exit_code()),
+            (cause, 5)
+        );
+        assert_eq!(asked(&world, &Effect::AbandonAccess), [9_000], "nobody types on");
+    }
+}
+
+#[test]
+fn time_that_runs_out_meanwhile_is_told_as_that() {
+    let world = played(with_marker(), vec![(5_000, marker())]);
+    assert_eq!(world.verdict().cause, "access-timeout", "{}", world.trace());
+    let mut short = with_marker();
+    short.stages[0].timeout = std::time::Duration::from_secs(20);
+    short.stages[0].warn_after = short.stages[0].timeout;
+    let world = played(short, vec![(5_000, marker())]);
+    assert_eq!(world.verdict().cause, "access-timeout", "{}", world.trace());
+}
+
+#[test]
+fn an_answer_that_nobody_waits_for_changes_nothing() {
+    let late = vec![
+        (5_000, marker()),
+        (9_000, opened()),
+        (9_500, refused(AccessRefusal::Shell)),
+        (12_000, stable()),
+    ];
+    assert_eq!(played(with_marker(), late).verdict().exit_code(), 0);
+    let mut credentials = with_marker();
+    let open_by = OpenBy::Credentials(CredentialsPlan {
+        units: vec!["ssh.service".to_owned()],
+    });
+    credentials.ssh.as_mut().unwrap().open_by = Some(open_by);
+    let world = played(credentials, vec![(5_000, marker()), (12_000, stable())]);
+    assert_eq!(world.verdict().exit_code(), 0);
+    assert_eq!(asked(&world, &Effect::OpenAccess { stage: 0 }), [0; 0]);
+    assert_eq!(asked(&world, &Effect::WatchSsh { stage: 0 }), [5], "from the start");
+}
