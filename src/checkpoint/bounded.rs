@@ -42,7 +42,7 @@ impl BoundedFile {
         let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
         Ok(Self {
             file,
-            directory: path.parent().unwrap_or(Path::new(".")).to_owned(),
+            directory: directory_of(path).to_owned(),
             room,
             hasher: Sha256::new(),
             written_bytes: Arc::default(),
@@ -103,9 +103,21 @@ pub(crate) fn encoder(output: BoundedFile) -> io::Result<zstd::Encoder<'static, 
     Ok(encoder)
 }
 
+/// The directory of a file. A name alone has an empty parent, which no system call takes for the working directory.
+fn directory_of(path: &Path) -> &Path {
+    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+    parent.unwrap_or(Path::new("."))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_name_alone_lies_in_the_working_directory() {
+        assert_eq!(directory_of(Path::new("out.tar.zst")), Path::new("."));
+        assert_eq!(directory_of(Path::new("out/step.tar.zst")), Path::new("out"));
+    }
 
     #[test]
     fn it_keeps_to_its_budget_and_leaves_the_reserve() {
