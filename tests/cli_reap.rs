@@ -25,7 +25,7 @@ fn loose_qemu(run: &RunDir) -> Child {
     command.stdin(Stdio::null()).stdout(Stdio::null());
     let child = command.spawn().expect("install qemu-system-x86 for this test");
     let identity = ProcessIdentity::of(child.id()).expect("it runs");
-    run.record_qemu(identity).expect("recorded");
+    run.record_qemu(identity, run.info().uuid).expect("recorded");
     child
 }
 

@@ -9,11 +9,12 @@ use reexec::{Role, playing, role_command, say, wait_for_ever};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use uuid::Uuid;
 
 /// A QEMU with no machine in it, that nothing ties to its parent.
-fn loose_qemu(run: &RunDir) -> Child {
-    let name = format!("bootgate-{}", run.info().id);
-    let uuid = run.info().uuid.to_string();
+fn loose_qemu(run: &RunDir, uuid: Uuid) -> Child {
+    let name = format!("guest=bootgate-{},debug-threads=on", run.info().id);
+    let uuid = uuid.to_string();
     let mut command = Command::new("qemu-system-x86_64");
     command.args(["-nodefaults", "-no-user-config", "-display", "none", "-machine", "none"]);
     command
@@ -41,8 +42,8 @@ fn role_leaves_an_orphan() {
         return;
     };
     let run = RunDir::create(Path::new(&root), "gate", Timestamp::now()).unwrap();
-    let qemu = ProcessIdentity::of(loose_qemu(&run).id()).unwrap();
-    run.record_qemu(qemu).unwrap();
+    let qemu = ProcessIdentity::of(loose_qemu(&run, run.info().uuid).id()).unwrap();
+    run.record_qemu(qemu, run.info().uuid).unwrap();
     say(&serde_json::to_string(&qemu).unwrap());
     wait_for_ever()
 }
@@ -86,6 +87,36 @@ fn an_orphan_is_found_and_ended_and_a_live_run_is_not() {
     assert_eq!(run.verdict_state().unwrap(), RunState::Interrupted { reaped: true });
     assert_eq!(orphans_of(root.path(), qemu), []);
     assert_eq!(reap(&orphans[0], Timestamp::now()).unwrap(), Reaped::AlreadyGone);
+}
+
+/// A machine that goes on where another run has saved it has that run's uuid.
+#[test]
+fn an_orphan_that_was_restored_is_found_by_its_name() {
+    let root = tempfile::tempdir().unwrap();
+    let run = RunDir::create(root.path(), "gate", Timestamp::now()).unwrap();
+    let other = RunDir::create(root.path(), "other", Timestamp::now()).unwrap();
+    let uuid = Uuid::new_v4();
+    let mut child = loose_qemu(&run, uuid);
+    let qemu = ProcessIdentity::of(child.id()).unwrap();
+    let _cleanup = Cleanup(qemu);
+    for run in [&run, &other] {
+        run.record_qemu(qemu, uuid).unwrap();
+    }
+    drop(other);
+    assert_eq!(
+        orphans_of(root.path(), qemu),
+        [],
+        "it is no machine of the other run, and its own goes on"
+    );
+    let path = run.path().to_owned();
+    drop(run);
+    let orphans = orphans_of(root.path(), qemu);
+    let found: Vec<_> = orphans.iter().map(|orphan| (orphan.uuid, orphan.run.clone())).collect();
+    assert_eq!(found, [(uuid, Some(path))]);
+    // Reaped at once, as the child of a controller that is gone would be.
+    let waited = std::thread::spawn(move || child.wait());
+    assert_eq!(reap(&orphans[0], Timestamp::now()).unwrap(), Reaped::Killed);
+    waited.join().unwrap().unwrap();
 }
 
 #[test]
@@ -142,7 +173,7 @@ fn a_stranger_with_the_recorded_number_is_left_alone() {
     let mut stranger = Command::new("sleep").arg("1000").spawn().unwrap();
     let identity = ProcessIdentity::of(stranger.id()).unwrap();
     let run = RunDir::create(root.path(), "gate", Timestamp::now()).unwrap();
-    run.record_qemu(identity).unwrap();
+    run.record_qemu(identity, run.info().uuid).unwrap();
     let taken_for = Orphan {
         qemu: identity,
         uuid: run.info().uuid,

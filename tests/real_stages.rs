@@ -81,8 +81,10 @@ const REQUIRE: &str = "[publish]\nrequire = [\"boot-live\", \"install\", \"insta
 fn kernel() -> String {
     let tiny = tiny();
     format!(
-        "[image]\nkernel = {:?}\ninitrd = {:?}\nappend = {:?}\n[machine]\nfirmware = \"bios\"\ncpus = 1\nmemory = \"512MiB\"\naccelerator = \"tcg\"\n",
-        tiny.kernel, tiny.initrd, tiny.append
+        "[image]\nkernel = '{}'\ninitrd = '{}'\nappend = '{}'\n[machine]\nfirmware = \"bios\"\ncpus = 1\nmemory = \"512MiB\"\naccelerator = \"tcg\"\n",
+        tiny.kernel.display(),
+        tiny.initrd.display(),
+        tiny.append
     )
 }
 
@@ -353,10 +355,13 @@ fn a_step_is_skipped_and_red_when_the_one_before_did_not_pass() {
         (1, &"do-not-publish".into())
     );
 
-    // Another gate file, another stage, and what is no run of a stage.
+    assert_refused(&host, &failed.run(&host), &bundle);
+}
+
+/// Another gate file, another stage, and what is no run of a stage: nothing is started, and no run is left.
+fn assert_refused(host: &Host, boot: &Path, bundle: &Path) {
     let text = std::fs::read_to_string(host.path("gate.toml")).unwrap();
     std::fs::write(host.path("gate.toml"), text + "\n# changed\n").unwrap();
-    let boot = failed.run(&host);
     for (words, problem) in [
         (vec!["--stage", "install"], "another gate file"),
         (

@@ -12,7 +12,7 @@ use serde_json::Value;
 use tokio::runtime::Runtime;
 
 use crate::driver::{self, Options, Outcome, Secrets, StopSignals};
-use crate::evidence::RunDir;
+use crate::evidence::{EvidenceError, RunDir};
 use crate::machine::{Class, Verdict};
 use crate::plan::{self, ImageSource, Plan};
 use crate::qemu::disk::Digest;
@@ -23,7 +23,7 @@ use super::failure::{Decided, FailureArgs, HOLD_IN_CI, Surroundings};
 use super::finish::{Ending, Kept};
 use super::image_digest::ImageDigest;
 use super::print::{Printer, Watcher};
-use super::step::{Begun, Refused, StepArgs, Wanted};
+use super::step::{self, Begun, StepArgs, Wanted};
 use super::{args, background, finish, gate, reap, rules, say};
 
 /// A cancelled run must be gone within 5 s: its last text is not waited for longer than this.
@@ -81,20 +81,9 @@ impl Run {
         }
         match self.step.wanted(&plan) {
             Ok(step) => run_part(plan, &text, &self.runs, &self.how, step),
-            Err(refused) => refuse(&refused, self.how.json),
+            Err(refused) => refused.tell(self.how.json),
         }
     }
-}
-
-fn refuse(refused: &Refused, as_json: bool) -> ExitCode {
-    let Refused { problem, help, code } = refused;
-    if as_json {
-        let errors = serde_json::json!({ "errors": [{ "message": problem, "help": help }] });
-        let _ = say::answer(format_args!("{errors}\n"));
-    } else {
-        say::tell(format_args!("error: {problem}\n  help: {help}\n\nnothing was started"));
-    }
-    ExitCode::from(*code)
 }
 
 /// Boots another file as the image: same kind, same attachment.
@@ -150,26 +139,14 @@ fn run_part(mut plan: Plan, text: &str, runs: &Path, how: &How, step: Option<Wan
             return ExitCode::from(Verdict::EXIT_INTERNAL);
         }
     };
-    let run = match RunDir::create(runs, &plan.gate, jiff::Timestamp::now()) {
-        Ok(run) => Arc::new(run),
-        Err(error) => {
-            say::tell(format_args!(
-                "error: no run directory can be made in `{}`: {error}\n  help: choose another place with --runs, or free space",
-                runs.display()
-            ));
-            return ExitCode::from(4);
-        }
+    let Some(run) = make_directory(runs, &plan) else {
+        return ExitCode::from(4);
     };
     let kept_gate = plan::without_secrets(text);
     let gate_sha256 = Digest::of_bytes(kept_gate.as_bytes()).to_string();
-    let step = match step.map(|step| begin_step(&runtime, step, &mut plan, (runs, &run, &gate_sha256), &mut signals)) {
-        None => None,
-        Some(Ok(begun)) => Some(begun),
-        Some(Err(refused)) => {
-            // Nothing of it is of any use.
-            let _ = std::fs::remove_dir_all(run.path());
-            return refuse(&refused, json);
-        }
+    let step = match step::start(&runtime, step, &mut plan, (runs, &run, &gate_sha256), &mut signals) {
+        Ok(step) => step,
+        Err(refused) => return refused.tell(json),
     };
     let digest = ImageDigest::start(&plan);
     let made = Made {
@@ -195,24 +172,16 @@ fn run_part(mut plan: Plan, text: &str, runs: &Path, how: &How, step: Option<Wan
     ExitCode::from(code)
 }
 
-/// Brings what a stage goes on with into its run; a signal ends that.
-fn begin_step(
-    runtime: &Runtime,
-    step: Wanted,
-    plan: &mut Plan,
-    (runs, run, gate_sha256): (&Path, &RunDir, &str),
-    signals: &mut StopSignals,
-) -> Result<Begun, Refused> {
-    runtime.block_on(async {
-        tokio::select! {
-            begun = step.begin(plan, runs, run, gate_sha256) => begun,
-            signal = signals.next() => Err(Refused {
-                problem: format!("stopped by {} before the stage had begun", signal.name()),
-                help: "nothing is left of it".to_owned(),
-                code: 130,
-            }),
-        }
-    })
+/// The run's own directory; why there is none is told.
+fn make_directory(runs: &Path, plan: &Plan) -> Option<Arc<RunDir>> {
+    let made = RunDir::create(runs, &plan.gate, Timestamp::now());
+    let told = |error: &EvidenceError| {
+        say::tell(format_args!(
+            "error: no run directory can be made in `{}`: {error}\n  help: choose another place with --runs, or free space",
+            runs.display()
+        ));
+    };
+    made.inspect_err(told).ok().map(Arc::new)
 }
 
 /// A hold in the background: gives the exit code in the process that only waits for it, or if this can't be the one that holds.
@@ -300,7 +269,7 @@ impl Made {
         secrets: Secrets,
         signals: &mut StopSignals,
         printer: &Printer,
-    ) -> Result<(Outcome, bool), crate::evidence::EvidenceError> {
+    ) -> Result<(Outcome, bool), EvidenceError> {
         let mut was_held = false;
         let mut on_held = |outcome: &Outcome, expires: Timestamp| {
             was_held = true;

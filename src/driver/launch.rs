@@ -99,7 +99,7 @@ impl Launcher<'_> {
             inherited.push(socket.child);
             socket.ours
         });
-        let running = Arc::new(self.spawn(arguments.clone(), inherited).await?);
+        let running = Arc::new(self.spawn(arguments.clone(), inherited, spec.uuid).await?);
         let (qmp, mut notices) = crate::qmp::attach(qmp.ours, self.transcript());
         let serial_file = log_name("serial", number);
         let (console, sightings) = self.tap(serial.ours, watch, &serial_file)?;
@@ -138,7 +138,12 @@ impl Launcher<'_> {
         }))
     }
 
-    async fn spawn(&self, arguments: Vec<String>, inherited: Vec<InheritedFd>) -> Result<Running, PrepareError> {
+    async fn spawn(
+        &self,
+        arguments: Vec<String>,
+        inherited: Vec<InheritedFd>,
+        machine: uuid::Uuid,
+    ) -> Result<Running, PrepareError> {
         let request = SpawnRequest {
             program: self.qemu.to_owned(),
             arguments: arguments.into_iter().map(Into::into).collect(),
@@ -151,7 +156,7 @@ impl Launcher<'_> {
             .await
             .map_err(|e| PrepareError::new(Cause::QemuWillNotStart, e))?;
         self.run
-            .record_qemu(running.identity())
+            .record_qemu(running.identity(), machine)
             .map_err(|e| PrepareError::new(Cause::HostTooSmall, e))?;
         Ok(running)
     }

@@ -53,7 +53,8 @@ pub fn find_orphans(root: &Path) -> Result<Vec<Orphan>, EvidenceError> {
         let Ok(record) = read_json::<QemuRecord>(&run.path.join(QEMU_RECORD)) else {
             continue;
         };
-        let ours = record.uuid == run.info.uuid && is_machine(record.qemu, record.uuid);
+        // A restored machine has the uuid of another run, but the name of this one.
+        let ours = is_named_for(record.qemu.pid, &run.info.id) && is_machine(record.qemu, record.uuid);
         if ours && !run.is_locked()? {
             orphans.push(Orphan {
                 qemu: record.qemu,
@@ -141,15 +142,26 @@ fn machine_uuid(pid: u32) -> Option<Uuid> {
 }
 
 fn uuid_of(arguments: &[Vec<u8>]) -> Option<Uuid> {
-    let value = |option: &str| {
-        let at = arguments.iter().position(|argument| argument == option.as_bytes())?;
-        std::str::from_utf8(arguments.get(at + 1)?).ok()
-    };
-    let name = value("-name")?;
+    run_of(arguments)?;
+    Uuid::parse_str(value_of(arguments, "-uuid")?).ok()
+}
+
+/// The name of the run on a command line, if it is that of a virtual machine of ours.
+fn run_of(arguments: &[Vec<u8>]) -> Option<&str> {
+    let name = value_of(arguments, "-name")?.split(',').next()?;
     name.strip_prefix("guest=")
         .unwrap_or(name)
-        .strip_prefix(MACHINE_NAME_PREFIX)?;
-    Uuid::parse_str(value("-uuid")?).ok()
+        .strip_prefix(MACHINE_NAME_PREFIX)
+}
+
+fn value_of<'a>(arguments: &'a [Vec<u8>], option: &str) -> Option<&'a str> {
+    let at = arguments.iter().position(|argument| argument == option.as_bytes())?;
+    std::str::from_utf8(arguments.get(at + 1)?).ok()
+}
+
+/// True if a process was started as the virtual machine of the run with this name.
+fn is_named_for(pid: u32, run: &str) -> bool {
+    procfs::arguments(pid).is_ok_and(|arguments| run_of(&arguments) == Some(run))
 }
 
 /// Virtual machines of ours whose working directory, which is the run directory, has been removed, and whose parent is

@@ -165,9 +165,9 @@ impl RunDir {
     }
 
     /// Writes down which QEMU belongs to the run. To be done right after it was started, so that `reap` can find it if we
-    /// are killed and the kernel fails to kill it too.
-    pub fn record_qemu(&self, qemu: ProcessIdentity) -> Result<(), EvidenceError> {
-        let uuid = self.info.uuid;
+    /// are killed and the kernel fails to kill it too. `uuid` is that of its machine: the run's own, or, of a machine that
+    /// was restored, that of the run that it was saved by.
+    pub fn record_qemu(&self, qemu: ProcessIdentity, uuid: Uuid) -> Result<(), EvidenceError> {
         self.write_json(QEMU_RECORD, &QemuRecord { qemu, uuid }).map(drop)
     }
 }

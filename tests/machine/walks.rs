@@ -63,7 +63,6 @@ fn helpful(machine: &Machine, ms: u64, line_seen: bool) -> Event {
             scale_percent: 100,
         },
         State::Resuming => pick(vec![probed(ProbeClass::LoggedIn), status(GuestStatus::Running)]),
-        State::Pausing => status(GuestStatus::Paused),
         State::Booting => pick(vec![
             marker(),
             status(GuestStatus::Running),
@@ -84,7 +83,7 @@ fn helpful(machine: &Machine, ms: u64, line_seen: bool) -> Event {
         ]),
         State::Unlocking => seen(Mark::Userspace),
         State::Verifying => pick(vec![seen(Mark::Target), status(GuestStatus::Running), stable()]),
-        State::Stopping => status(GuestStatus::Paused),
+        State::Stopping | State::Pausing => status(GuestStatus::Paused),
         State::Capturing => Event::Captured { missing: Vec::new() },
         State::Saving | State::Checkpointing => pick(vec![
             Event::CheckpointProgressed {

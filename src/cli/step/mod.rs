@@ -5,8 +5,10 @@ mod begin;
 mod ending;
 mod origin;
 mod skip;
+mod start;
 
 pub(super) use args::{StepArgs, Wanted};
-pub(super) use begin::{Begun, Refused};
+pub(super) use begin::Begun;
 pub(super) use ending::next_block;
 pub(super) use skip::Skipped;
+pub(super) use start::start;
