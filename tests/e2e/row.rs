@@ -1,7 +1,7 @@
 //! One row of the table: a run on the real guest and the verdict that it must have.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use crate::bench::Outcome;
@@ -63,8 +63,10 @@ impl Table {
     ) -> Option<PathBuf> {
         eprintln!("e2e: {name} …");
         let begun = Instant::now();
+        let mut evidence = None;
         let done = catch_unwind(AssertUnwindSafe(|| {
             let outcome = run();
+            evidence = Some(outcome.path.clone());
             expect.check(&outcome);
             check(&outcome);
             let verdict = &outcome.result["verdict"];
@@ -76,6 +78,9 @@ impl Table {
             (told, outcome.path)
         }));
         let took = begun.elapsed();
+        if let (Err(_), Some(evidence)) = (&done, evidence) {
+            keep(&evidence, name);
+        }
         let (verdict, path) = done.map_or_else(
             |_| ("not as it must be; see above".to_owned(), None),
             |(told, path)| (told, Some(path)),
@@ -104,6 +109,16 @@ impl Table {
             println!("{remark}");
         }
         !self.rows.is_empty() && self.rows.iter().all(|row| row.is_right)
+    }
+}
+
+/// Keeps the evidence of a row that is not as it must be; its folder goes with the scenario.
+fn keep(evidence: &Path, name: &str) {
+    let kept = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("e2e-{}", name.replace([':', ' '], "-")));
+    let _ = std::fs::remove_dir_all(&kept);
+    match std::fs::rename(evidence, &kept) {
+        Ok(()) => eprintln!("e2e: the run is kept in {}", kept.display()),
+        Err(error) => eprintln!("e2e: the run can't be kept in {}: {error}", kept.display()),
     }
 }
 
