@@ -62,7 +62,5 @@ fn a_real_copy_fills_a_real_overlay() {
     assert!(quote.contains("/var/tmp/"), "{quote}");
     // The marker came before sshd's host keys, which the stage before got over.
     assert_eq!(outcome.result["stages"][0]["outcome"], "passed", "{}", outcome.story());
-    let probes = outcome.probes();
-    let is_early = |probe: &&str| probe.starts_with("reset") || probe.starts_with("closed");
-    assert!(probes.iter().any(is_early), "{probes:?}");
+    assert!(outcome.notes_rule("host-key-race"), "{}", outcome.story());
 }

@@ -92,10 +92,11 @@ impl Outcome {
         String::from_utf8_lossy(&std::fs::read(self.path.join(name)).unwrap()).into_owned()
     }
 
-    /// The outcomes of the login attempts that the trace notes.
-    pub(crate) fn probes(&self) -> Vec<&str> {
-        let notes = self.trace.iter().filter(|record| record["what"] == "ssh-probe");
-        notes.map(|note| note["detail"].as_str().unwrap()).collect()
+    /// Whether the trace notes that a rule was matched.
+    pub(crate) fn notes_rule(&self, id: &str) -> bool {
+        let told = format!("(rule `{id}`)");
+        let mut notes = self.trace.iter().filter(|record| record["what"] == "rule-matched");
+        notes.any(|note| note["detail"].as_str().is_some_and(|detail| detail.contains(&told)))
     }
 
     /// When the machine first came to a state, in seconds after its first `cont`, which is power-on.
