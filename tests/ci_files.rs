@@ -9,9 +9,6 @@ use std::path::{Path, PathBuf};
 use cli_support::{ROOT, run};
 use yaml_rust2::{Yaml, YamlLoader};
 
-/// Options and commands that the examples use and that another change brings: none may stay here.
-const AWAITED: &[&str] = &["e2e"];
-
 fn root() -> &'static Path {
     Path::new(ROOT)
 }
@@ -184,26 +181,12 @@ fn every_command_and_option_exists() {
     }
     assert!(calls.len() >= 10, "{calls:?}");
     for (command, options) in calls {
-        if AWAITED.contains(&command.as_str()) {
-            continue;
-        }
         let help = run([command.as_str(), "--help"]);
         assert_eq!(help.code, Some(0), "`bootgate {command}`: {help:?}");
-        for option in options.iter().filter(|option| !AWAITED.contains(&option.as_str())) {
+        for option in options {
             let named = regex::Regex::new(&format!(r"(?m)^\s+(-\w, )?{option}\b")).unwrap();
             assert!(named.is_match(&help.stdout), "`bootgate {command}` has no {option}");
         }
-    }
-}
-
-#[test]
-fn what_is_awaited_is_used_and_not_there_yet() {
-    let help = run(["run", "--help"]).stdout + &run(["--help"]).stdout;
-    let makefile = std::fs::read_to_string(root().join("Makefile")).unwrap();
-    for word in AWAITED {
-        let there = help.lines().any(|line| line.split_whitespace().next() == Some(word))
-            || makefile.contains(&format!("\n{word}:"));
-        assert!(!there, "`{word}` has come: take it out of AWAITED");
     }
 }
 
@@ -216,7 +199,7 @@ fn every_target_of_make_exists() {
         for text in shells(&path) {
             let found = target.captures_iter(&text).chain(in_loop.captures_iter(&text));
             for name in found.flat_map(|found| found[1].split(' ').map(str::to_owned).collect::<Vec<_>>()) {
-                let there = makefile.contains(&format!("\n{name}:")) || AWAITED.contains(&name.as_str());
+                let there = makefile.contains(&format!("\n{name}:"));
                 assert!(there, "{}: make has no `{name}`", path.display());
             }
         }

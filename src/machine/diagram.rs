@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::machine::explore::{Edge, Exploration, explore};
-use crate::machine::specimen::{opened_plan, representative_parts, representative_plan};
+use crate::machine::specimen_plans::{opened_plan, representative_parts, representative_plan};
 use crate::machine::{DeadlineKind, State, Superstate};
 
 const SUPERSTATES: [Superstate; 4] = [

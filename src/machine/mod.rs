@@ -13,6 +13,7 @@ mod effect;
 mod event;
 mod explore;
 mod failing;
+mod finding;
 mod findings;
 mod gate;
 mod handover;
@@ -24,6 +25,7 @@ mod record;
 mod run;
 mod signal;
 mod specimen;
+mod specimen_plans;
 mod ssh;
 mod state;
 mod step;
@@ -36,14 +38,13 @@ pub use cause::Cause;
 pub use deadline::{Armed, DeadlineKind, Deadlines};
 pub use diagram::{deadlines_csv, mermaid, transitions_csv, walk};
 pub use effect::{BootFrom, Effect, EndMode};
-pub use event::{
-    CommandExit, Event, Finding, GuestStatus, IdentityFault, Mark, ProbeClass, ProcessEnd, Prospects, RuleFacts,
-    Sighting, SshStability,
-};
+pub use event::{CommandExit, Event, GuestStatus, IdentityFault, Mark, ProbeClass, ProcessEnd, Sighting, SshStability};
 pub use explore::{Configuration, Edge, Exploration, explore};
+pub use finding::{Finding, Prospects, RuleFacts};
 pub use part::{Handed, Left, Part, Step};
 pub use record::{EvidenceRef, FINDINGS_MAX, Record, StageOutcome, StageReport};
 pub use signal::StopSignal;
-pub use specimen::{opened_plan, representative_events, representative_parts, representative_plan};
+pub use specimen::representative_events;
+pub use specimen_plans::{opened_plan, representative_parts, representative_plan};
 pub use state::{State, Superstate};
 pub use verdict::{Class, Verdict};
