@@ -140,10 +140,10 @@ pub fn representative_parts(plan: &Plan, ssh_stable: bool) -> Vec<Part> {
     std::iter::once(Part::Whole).chain(steps).collect()
 }
 
-/// The first stage of a plan that has no marker and opens the image by a login on its console.
+/// The first two stages of a plan that has no marker and opens the image by a login on its console.
 pub fn opened_plan() -> Plan {
     let mut plan = representative_plan(false);
-    plan.stages.truncate(1);
+    plan.stages.truncate(2);
     plan.stages[0].claims = Evidence::Login;
     plan.console.markers.clear();
     let ssh = representative_ssh();

@@ -31,7 +31,12 @@ impl Gate {
         let reason = Reason::event("restored")
             .confirmed("QMP MIGRATION: completed; query-status: paused")
             .detail(format!("restored from checkpoint: run {}", left.run));
-        self.go(out, State::Resuming, reason)
+        if self.serial_login().is_none() {
+            return self.go(out, State::Resuming, reason);
+        }
+        // The key that opened it went with its run: it is had to let us in anew.
+        out.ask(Effect::Continue);
+        self.go(out, State::MarkerSeen, reason)
     }
 
     pub(super) fn enter_resuming(&mut self, out: &mut Outbox) {

@@ -5,26 +5,13 @@ use std::fmt::Write as _;
 use serde_json::{Value, json};
 
 use crate::decide::{Decision, Production, StageRow};
-use crate::text::terminal_line;
+use crate::text::{markdown_text, terminal_line};
 
 /// How much of a text is shown, in characters.
 const TEXT_CHARS_MAX: usize = 400;
 
 fn shown(text: &str) -> String {
     terminal_line(text, TEXT_CHARS_MAX)
-}
-
-/// A text in a table or in a sentence of Markdown, in which none of its characters means anything.
-fn markdown_text(text: impl AsRef<[u8]>) -> String {
-    let mut escaped = String::new();
-    for c in terminal_line(text, TEXT_CHARS_MAX).chars() {
-        // CommonMark takes a backslash before any of these.
-        if c.is_ascii_punctuation() && !matches!(c, '.' | ',' | ':' | ';' | '-' | '/' | '(' | ')') {
-            escaped.push('\\');
-        }
-        escaped.push(c);
-    }
-    escaped
 }
 
 fn headline(decision: &Decision) -> &'static str {
@@ -82,7 +69,7 @@ pub fn decision_table(decision: &Decision) -> String {
     let _ = writeln!(text, "### Decision: {}\n", headline(decision));
     let _ = writeln!(text, "{}\n", decision.answer.meaning());
     for reason in &decision.reasons {
-        let _ = writeln!(text, "- {}", markdown_text(reason.to_string()));
+        let _ = writeln!(text, "- {}", markdown_text(reason.to_string(), TEXT_CHARS_MAX));
     }
     if !decision.reasons.is_empty() {
         text.push('\n');
@@ -93,15 +80,15 @@ pub fn decision_table(decision: &Decision) -> String {
         let _ = writeln!(
             text,
             "| {} | {} | {required} | {} |",
-            markdown_text(&stage.name),
+            markdown_text(&stage.name, TEXT_CHARS_MAX),
             stage.answer.as_str(),
-            markdown_text(stage.runs.join(", "))
+            markdown_text(stage.runs.join(", "), TEXT_CHARS_MAX)
         );
     }
     let tested = decision.tested_sha256.as_deref().unwrap_or("not known");
-    let _ = writeln!(text, "\nTested: SHA-256 {}", markdown_text(tested));
+    let _ = writeln!(text, "\nTested: SHA-256 {}", markdown_text(tested, TEXT_CHARS_MAX));
     if let Some(publishes) = &decision.publishes {
-        let _ = writeln!(text, "\nPublish: {}", markdown_text(image(publishes)));
+        let _ = writeln!(text, "\nPublish: {}", markdown_text(image(publishes), TEXT_CHARS_MAX));
     }
     text
 }

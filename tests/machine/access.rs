@@ -1,6 +1,6 @@
 //! An image that starts no SSH server by itself is had to let us in.
 
-use bootgate::machine::{AccessRefusal, Effect, Event, EvidenceRef, Mark, ProbeClass, opened_plan};
+use bootgate::machine::{AccessRefusal, Effect, Event, EvidenceRef, Left, Mark, Part, ProbeClass, Step, opened_plan};
 use bootgate::plan::{CredentialsPlan, MarkerPlan, OpenBy, Pattern, Plan};
 
 use crate::words::{marker, probed, seen, stable};
@@ -21,8 +21,14 @@ fn refused(why: AccessRefusal) -> Event {
     }
 }
 
-fn with_marker() -> Plan {
+fn one_stage() -> Plan {
     let mut plan = opened_plan();
+    plan.stages.truncate(1);
+    plan
+}
+
+fn with_marker() -> Plan {
+    let mut plan = one_stage();
     plan.console.markers = vec![MarkerPlan {
         name: "live".to_owned(),
         pattern: Pattern::Text("LIVE-READY".to_owned()),
@@ -72,7 +78,7 @@ fn logins_are_tried_only_when_the_image_is_open() {
 #[test]
 fn without_a_marker_the_login_prompt_is_one() {
     let world = played(
-        opened_plan(),
+        one_stage(),
         vec![(4_000, seen(Mark::LoginPrompt)), (9_000, opened()), (12_000, stable())],
     );
     assert!(
@@ -133,4 +139,32 @@ fn an_answer_that_nobody_waits_for_changes_nothing() {
     assert_eq!(world.verdict().exit_code(), 0);
     assert_eq!(asked(&world, &Effect::OpenAccess { stage: 0 }), [0; 0]);
     assert_eq!(asked(&world, &Effect::WatchSsh { stage: 0 }), [5], "from the start");
+}
+
+/// The key that was put into it went with the run that saved it.
+#[test]
+fn a_restored_machine_is_opened_anew() {
+    let left = Left {
+        marker_seen: true,
+        ssh_stable: true,
+        ..Left::default()
+    };
+    let part = Part::Stage(Box::new(Step {
+        stage: 1,
+        left: Some(left),
+    }));
+    let mut world = World::of_part(opened_plan(), part, Habits::default());
+    for (at, event) in [(3_000, opened()), (6_000, stable())] {
+        world.plan(at, event);
+    }
+    world.run_to(7_000);
+    let told = world.trace();
+    let steps = [
+        "Preparing → MarkerSeen: restored",
+        "3000 · access-opened",
+        "6000 MarkerSeen → SshStable",
+    ];
+    assert!(steps.iter().all(|step| told.contains(step)), "{told}");
+    assert_eq!(asked(&world, &Effect::OpenAccess { stage: 1 }).len(), 1);
+    assert_eq!(asked(&world, &Effect::WatchSsh { stage: 1 }), [3_000], "{told}");
 }

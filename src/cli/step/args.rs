@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use crate::plan::Plan;
+use crate::plan::{OpenBy, Plan, SshPlan, VmUse};
 
 use super::begin::Refused;
 
@@ -52,6 +52,13 @@ impl StepArgs {
             return Err(Refused::usage(
                 format!("`{name}` is the first stage of the gate: it goes on with nothing"),
                 "leave --from out",
+            ));
+        }
+        let by_credentials = |ssh: &SshPlan| matches!(ssh.open_by, Some(OpenBy::Credentials(_)));
+        if index > 0 && plan.stages[index].vm == VmUse::Same && plan.ssh.as_ref().is_some_and(by_credentials) {
+            return Err(Refused::usage(
+                format!("`{name}` goes on in a machine that knows only the key of the run that started it"),
+                "give the stage `vm = \"fresh\"`, open the image by a serial login, or run the gate as a whole",
             ));
         }
         if let Some(output) = self.output.as_ref().filter(|output| output.symlink_metadata().is_ok()) {
