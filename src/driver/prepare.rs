@@ -1,5 +1,6 @@
 //! Bringing up the machine of a stage.
 
+use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
@@ -7,9 +8,9 @@ use tokio::sync::OnceCell;
 
 use crate::evidence::{RunDir, TranscriptLog};
 use crate::machine::{BootFrom, Cause};
-use crate::plan::{DiskFormat, DiskUse, Plan};
+use crate::plan::{DiskUse, Plan};
 use crate::qemu::argv::{BootSpec, FirmwareSpec, MachineSpec};
-use crate::qemu::disk;
+use crate::qemu::disk::{self, Layer};
 use crate::qmp::RunState;
 use crate::triage::Rules;
 
@@ -76,7 +77,7 @@ impl Workshop {
         if let Some(start) = &self.start {
             self.put_under(&mut spec, stage, host, start).await?;
         }
-        check_boot_code(&spec)?;
+        check_boot_code(&host.parts.qemu.binary, &spec, self.run.path()).await?;
         let watch = watch::of_stage(&self.plan, stage, &self.rules);
         let watch = watch.map_err(|e| PrepareError::new(Cause::Internal, e))?;
         let launcher = self.launcher(host);
@@ -111,22 +112,29 @@ impl Workshop {
     }
 }
 
-/// A BIOS that is given an empty boot sector says nothing, so it is not even asked. QEMU alone can look into a qcow2 file,
-/// and UEFI names what it misses by itself.
-fn check_boot_code(spec: &MachineSpec) -> Result<(), PrepareError> {
+/// A BIOS that is given an empty boot sector says nothing, so it is not even asked. UEFI names what it misses by itself.
+async fn check_boot_code(qemu: &Path, spec: &MachineSpec, run: &Path) -> Result<(), PrepareError> {
     if spec.boot != BootSpec::TargetDisk || spec.firmware != FirmwareSpec::Bios {
         return Ok(());
     }
-    for disk in spec.disks.iter().filter(|disk| disk.target) {
-        // A layer on top is new and holds nothing yet.
-        let layer = disk.layers.first();
-        let (path, format) = layer.map_or((&disk.path, disk.format), |layer| (&layer.path, layer.format));
-        if format != DiskFormat::Raw {
-            continue;
-        }
-        let found = disk::has_boot_code(path).map_err(|e| PrepareError::new(Cause::HostIoError, e))?;
-        if !found {
-            let detail = format!("the boot code of disk `{}` is empty (440 bytes of zero)", disk.name);
+    let failed = |error: &dyn std::fmt::Display| PrepareError::new(Cause::HostIoError, error);
+    for spec in spec.disks.iter().filter(|disk| disk.target) {
+        let top = Layer {
+            path: spec.path.clone(),
+            format: spec.format,
+        };
+        let below = spec.layers.iter().map(|layer| Layer {
+            path: layer.path.clone(),
+            format: layer.format,
+        });
+        let layers: Vec<_> = std::iter::once(top).chain(below).collect();
+        let sector = run.join("disks/boot-sector.raw");
+        let copied = disk::first_sector(qemu, &layers, &sector).await;
+        copied.map_err(|error| failed(&error))?;
+        let found = disk::has_boot_code(&sector);
+        let _ = disk::remove(&sector);
+        if !found.map_err(|error| failed(&error))? {
+            let detail = format!("the boot code of disk `{}` is empty (440 bytes of zero)", spec.name);
             return Err(PrepareError::new(Cause::NoBootLoader, detail));
         }
     }

@@ -3,7 +3,7 @@
 use crate::images::{cat, ext, run, text};
 use bootgate::diskfs::Disk;
 use bootgate::plan::DiskFormat;
-use bootgate::qemu::disk::{FlattenError, Layer, flatten};
+use bootgate::qemu::disk::{FlattenError, Layer, first_sector, flatten, has_boot_code};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
@@ -110,4 +110,23 @@ async fn what_is_no_chain_is_refused_and_leaves_nothing() {
         .unwrap_err();
     assert!(matches!(error, FlattenError::QemuImg { .. }), "{error}");
     assert!(!error.mend().is_empty() && !flat.exists());
+}
+
+/// What a BIOS would start stands in the newest layer that has it, whatever the layers below hold.
+#[tokio::test]
+async fn the_first_sector_is_that_of_the_whole_chain() {
+    let dir = tempfile::tempdir().unwrap();
+    let base = dir.path().join("base");
+    std::fs::write(&base, vec![0; 1 << 20]).unwrap();
+    let top = qcow2(dir.path(), "top", &base, "raw");
+    let layers = [layer(&top, DiskFormat::Qcow2), layer(&base, DiskFormat::Raw)];
+    for (code, expected) in [("write -P 0xee 512 512", false), ("write -P 0x90 0 512", true)] {
+        run("qemu-io", &["-f", "qcow2", "-c", code, text(&top)], "");
+        let sector = dir.path().join(format!("sector-{expected}"));
+        first_sector(Path::new("qemu-system-x86_64"), &layers, &sector)
+            .await
+            .unwrap();
+        assert_eq!(std::fs::metadata(&sector).unwrap().len(), 512);
+        assert_eq!(has_boot_code(&sector).unwrap(), expected);
+    }
 }

@@ -122,22 +122,36 @@ pub async fn flatten(qemu: &Path, layers: &[Layer], into: &Path) -> Result<(), F
             free_bytes,
         });
     }
+    convert(qemu, &chain, &into).await
+}
+
+/// Copies the first sector of a disk, 512 bytes, into the new raw file `into`. `layers` is as for [`flatten`].
+pub async fn first_sector(qemu: &Path, layers: &[Layer], into: &Path) -> Result<(), FlattenError> {
+    let sector = json!({ "driver": "raw", "offset": 0, "size": 512, "file": chain(layers)? });
+    convert(qemu, &sector, into).await
+}
+
+async fn convert(qemu: &Path, source: &Value, into: &Path) -> Result<(), FlattenError> {
+    let host = |source| FlattenError::Host {
+        path: into.to_path_buf(),
+        source,
+    };
     let mut command = Command::new(qemu_img_for(qemu).map_err(FlattenError::NoQemuImg)?);
     let mut claim = OpenOptions::new();
     claim.write(true).create_new(true).mode(0o600);
-    drop(claim.open(&into).map_err(host(&into))?);
+    drop(claim.open(into).map_err(host)?);
     command.args(["convert", "-q", "-U", "-O", "raw", "--"]);
-    command.arg(format!("json:{chain}")).arg(&into);
+    command.arg(format!("json:{source}")).arg(into);
     let limits = Limits {
         deadline: CONVERT_DEADLINE,
         stdout_bytes_max: OUTPUT_BYTES_MAX,
     };
     // The half of a copy is of no use, whatever ended it.
-    let half = RemoveOnDrop(&into);
-    let finished = child::run(command, limits).await.map_err(host(&into))?;
+    let half = RemoveOnDrop(into);
+    let finished = child::run(command, limits).await.map_err(host)?;
     if !finished.succeeded() {
         return Err(FlattenError::QemuImg {
-            path: into.clone(),
+            path: into.to_path_buf(),
             how: finished.how(),
             complaint: finished.complaint(),
         });

@@ -11,7 +11,7 @@ mod space;
 pub use boot_sector::has_boot_code;
 pub use create::{DiskError, create, create_overlay, qemu_img_for, remove};
 pub use digest::{Digest, NotADigest, Progress, digest};
-pub use flatten::{FlattenError, Layer, flatten};
+pub use flatten::{FlattenError, Layer, first_sector, flatten};
 pub use holder::{Writer, writer};
 pub use lock::is_released;
 pub use space::{allocated_bytes, free_bytes};
