@@ -4,9 +4,12 @@ mod build;
 #[path = "../cli_support/mod.rs"]
 mod cli_support;
 mod debug;
+#[path = "../support/own_mounts.rs"]
+mod own_mounts;
 #[allow(dead_code, reason = "the image alone is used")]
 #[path = "../support/tiny.rs"]
 mod tiny;
+mod trouble;
 mod verify;
 
 /// The SHA-256 of a file, by the system's own program.

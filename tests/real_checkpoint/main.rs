@@ -2,6 +2,8 @@
 
 #[path = "../support/guest.rs"]
 mod guest;
+#[path = "../support/own_mounts.rs"]
+mod own_mounts;
 #[path = "../support/qemu10.rs"]
 mod qemu10;
 #[path = "../reexec/mod.rs"]

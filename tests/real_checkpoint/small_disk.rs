@@ -9,27 +9,14 @@ use bootgate::qmp::RunState;
 use bootgate::units::{GIB, MIB};
 
 use crate::guest::{Guest, LONG, Setup, machine, packaged};
+use crate::own_mounts::with_own_mounts;
 use crate::reexec::{Role, playing, say, wrapped_role_command};
 use crate::saved::{request, saved};
-
-/// What begins a command that has mounts of its own: as root, as a user who may, or as one who may become root.
-const OWN_MOUNTS: [&[&str]; 3] = [
-    &["unshare", "--mount"],
-    &["unshare", "--user", "--map-root-user", "--mount"],
-    &["sudo", "--non-interactive", "--preserve-env", "unshare", "--mount"],
-];
 
 #[test]
 fn evidence_stays_and_the_machine_goes_on() {
     let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
-    let can_mount = |words: &&&[&str]| {
-        let mut command = Command::new(words[0]);
-        let mount = ["mount", "-t", "tmpfs", "tmpfs"];
-        command.args(&words[1..]).args(mount).arg(folder.path());
-        command.output().is_ok_and(|output| output.status.success())
-    };
-    let words = OWN_MOUNTS.iter().find(can_mount);
-    let words = words.expect("a small file system can be mounted: run as root, or allow user namespaces or sudo");
+    let words = with_own_mounts(folder.path());
     let mut role = Role::start(wrapped_role_command(
         words,
         "small_disk::role_on_a_small_disk",

@@ -2,20 +2,13 @@
 
 use std::fs::Permissions;
 use std::os::unix::fs::PermissionsExt as _;
-use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
 use crate::gate::{Boots, GateFile};
+use crate::own_mounts::with_own_mounts;
 use crate::row::{Expect, seconds};
 use crate::run::{Run, program};
-
-/// What begins a command that has mounts of its own: as root, as a user who may, or as one who may become root.
-const OWN_MOUNTS: [&[&str]; 3] = [
-    &["unshare", "--mount"],
-    &["unshare", "--user", "--map-root-user", "--mount"],
-    &["sudo", "--non-interactive", "unshare", "--mount"],
-];
 
 /// Runs the rest of the arguments with the folder `$1` on a file system of its own of size `$3`, and copies what it then
 /// holds to the folder `$2`, since nobody else can see it.
@@ -70,8 +63,10 @@ fn on_a_disk_of(size: &str, gate: &GateFile) -> Run {
         std::fs::set_permissions(path, Permissions::from_mode(0o700)).unwrap();
     }
     let bootgate = program(gate, folder.path(), &runs);
-    let mut command = with_own_mounts(folder.path());
+    let words = with_own_mounts(folder.path());
+    let mut command = Command::new(words[0]);
     command
+        .args(&words[1..])
         .args(["sh", "-euc", ON_A_SMALL_DISK, "sh"])
         .arg(&runs)
         .arg(&kept)
@@ -161,8 +156,10 @@ fn host_disk_nearly_full() {
     let left = folder.path().join("left");
     let place = scratch.display().to_string();
     let bootgate = program(&gate, folder.path(), &runs);
-    let mut command = with_own_mounts(folder.path());
+    let words = with_own_mounts(folder.path());
+    let mut command = Command::new(words[0]);
     command
+        .args(&words[1..])
         .args(["sh", "-euc", WITH_A_SMALL_SCRATCH, "sh"])
         .arg(&scratch)
         .arg(&left);
@@ -198,20 +195,4 @@ fn host_disk_nearly_full() {
         "{}",
         run.stderr
     );
-}
-
-fn with_own_mounts(folder: &Path) -> Command {
-    let can_mount = |words: &&&[&str]| {
-        let mut command = Command::new(words[0]);
-        command
-            .args(&words[1..])
-            .args(["mount", "-t", "tmpfs", "tmpfs"])
-            .arg(folder);
-        command.output().is_ok_and(|output| output.status.success())
-    };
-    let words = OWN_MOUNTS.iter().find(can_mount);
-    let words = words.expect("a small file system can be mounted: run as root, or allow user namespaces or sudo");
-    let mut command = Command::new(words[0]);
-    command.args(&words[1..]);
-    command
 }

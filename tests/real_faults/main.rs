@@ -7,6 +7,8 @@ mod follow;
 mod gate;
 #[path = "../support/keep.rs"]
 mod keep;
+#[path = "../support/own_mounts.rs"]
+mod own_mounts;
 #[path = "../support/replay.rs"]
 mod replay;
 #[path = "../support/run.rs"]
