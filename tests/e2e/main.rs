@@ -21,12 +21,14 @@ use row::Table;
 type Scenario = fn(&mut Table);
 
 /// Each with its name.
-const SCENARIOS: [(&str, Scenario); 6] = [
+const SCENARIOS: [(&str, Scenario); 8] = [
     ("four-steps", scenarios::four_steps),
     ("encrypted", scenarios::encrypted),
     ("small-memory", scenarios::small_memory),
     ("large-memory", scenarios::large_memory),
     ("live", scenarios::live_faults),
+    ("credentials", scenarios::credentials),
+    ("hidden-bug", scenarios::hidden_bug),
     ("compare", compare::compare),
 ];
 

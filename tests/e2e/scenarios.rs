@@ -151,6 +151,53 @@ pub(crate) fn live_faults(table: &mut Table) {
     );
 }
 
+/// systemd of the live system takes root's key from the firmware's tables; nothing else would let root in.
+pub(crate) fn credentials(table: &mut Table) {
+    let mut gate = first_step();
+    gate.remove("image.production");
+    gate.set("ssh", "{ user = 'root', open-by = { credentials = {} } }");
+    table.row(
+        "root-by-credentials",
+        PASSED,
+        || Bench::new(&gate).whole(),
+        |outcome| {
+            assert_eq!(
+                outcome.result["image"]["access"]["by"],
+                "credentials",
+                "{}",
+                outcome.story()
+            );
+            assert_eq!(outcome.result["stages"][0]["reached"], "login", "{}", outcome.story());
+        },
+    );
+}
+
+/// With more memory the export's bug hides: the stage has run, and is told as one that has tested nothing.
+pub(crate) fn hidden_bug(table: &mut Table) {
+    let mut gate = gate("live-install.toml");
+    gate.set("machine.firmware", "'bios'");
+    gate.put("machine.memory", "2GiB".into());
+    gate.set("stage.1.command", "'sudo live-install --export-only'");
+    gate.truncate(2);
+    let untested = Expect {
+        cause: "not-everything-tested",
+        ..PASSED
+    };
+    table.row(
+        "export-hides-with-more-memory",
+        untested,
+        || Bench::new(&gate).whole(),
+        |outcome| {
+            assert_eq!(
+                outcome.result["stages"][1]["outcome"],
+                "not-tested",
+                "{}",
+                outcome.story()
+            );
+        },
+    );
+}
+
 /// The marker came before sshd's host keys, so there were attempts that failed, and the stage passed nevertheless.
 fn marker_before_sshd(outcome: &Outcome) {
     assert!(outcome.notes_rule("host-key-race"), "{}", outcome.story());
