@@ -95,16 +95,22 @@ impl Table {
         path
     }
 
-    /// Prints it; tells whether every row is as it must be.
-    pub(crate) fn print(&self) -> bool {
+    /// The rows of both.
+    pub(crate) fn with(mut self, other: Self) -> Self {
+        self.rows.extend(other.rows);
+        self.remarks.extend(other.remarks);
+        self
+    }
+
+    /// Prints it, and how long it all took; tells whether every row is as it must be.
+    pub(crate) fn print(&self, took: Duration) -> bool {
         println!("\n  {:<34} {:<52} {:>7}", "row", "verdict", "seconds");
         for row in &self.rows {
             let mark = if row.is_right { "✓" } else { "✗" };
             let seconds = row.took.as_secs_f64();
             println!("{mark} {:<34} {:<52} {seconds:>7.1}", row.name, row.verdict);
         }
-        let total: Duration = self.rows.iter().map(|row| row.took).sum();
-        println!("{} rows in {:.0} s", self.rows.len(), total.as_secs_f64());
+        println!("{} rows in {:.0} s", self.rows.len(), took.as_secs_f64());
         for remark in &self.remarks {
             println!("{remark}");
         }
