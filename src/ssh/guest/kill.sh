@@ -15,12 +15,17 @@ done
 target=$pid
 # Written like this because dash takes no negative number behind -s TERM without --, and busybox takes no -- at all.
 kill -0 "-$pid" 2>/dev/null && target=-$pid
-kill -TERM "$target"
+# What sudo has started is another user's; who could start it without a password can end it the same way.
+send() {
+    kill "-$1" "$target"
+    [ "$(id -u)" -eq 0 ] || sudo -n kill "-$1" "$target"
+}
+send TERM >/dev/null 2>&1
 {
     sleep "$grace"
-    kill -KILL "$target"
+    send KILL
 } </dev/null >/dev/null 2>&1 7<&- &
 read -r _ <&7
 kill $! 2>/dev/null
-kill -KILL "$target" 2>/dev/null
+send KILL >/dev/null 2>&1
 say ended
