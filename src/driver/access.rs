@@ -43,7 +43,7 @@ impl Driver<'_> {
         let (number, inputs) = (vm.number, self.inputs.clone());
         let task = tokio::spawn(async move {
             if let Some(event) = talk.run(script).await {
-                let _ = inputs.send(Input::Vm(number, VmInput::Access(event))).await;
+                let _ = inputs.send(Input::Vm(number, VmInput::Told(event))).await;
             }
         });
         vm.tasks.access = Some(task.abort_handle());

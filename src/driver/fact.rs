@@ -190,6 +190,8 @@ pub(super) fn asks(effect: &Effect) -> (String, Asks) {
         Effect::Record(_) => ("record", Asks::Nothing),
         Effect::ProbeSshNow => ("probe-ssh-now", Asks::Nothing),
         Effect::UnwatchSsh => ("unwatch-ssh", Asks::Nothing),
+        // It changes nothing in the guest; a recording that was not asked has no answer.
+        Effect::CheckTarget { .. } => ("check-target", Asks::Nothing),
         Effect::AbandonAccess => ("abandon-access", Asks::Nothing),
         Effect::AbandonCheckpoint => ("abandon-checkpoint", Asks::Nothing),
         Effect::CollectJournal => ("collect-journal", Asks::Act),

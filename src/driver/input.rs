@@ -57,8 +57,8 @@ pub(super) enum VmInput {
     Typed(Result<(), String>),
     /// A question stands on the console: what the guest does meanwhile.
     Looked(Look),
-    /// The image has let us in, or it can't be had to.
-    Access(Event),
+    /// The guest was asked for something, and this is what it told.
+    Told(Event),
     Captured {
         missing: Vec<String>,
     },

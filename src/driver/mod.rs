@@ -37,6 +37,7 @@ mod space;
 mod spec;
 mod step;
 mod take;
+mod target;
 mod trace;
 mod translate;
 mod triage;

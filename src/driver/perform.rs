@@ -79,6 +79,7 @@ impl Driver<'_> {
             }
             Effect::OpenAccess { .. } => self.open_access(),
             Effect::AbandonAccess => self.abandon_access(),
+            Effect::CheckTarget { stage } => self.check_target(stage),
             Effect::RunCommand { stage } => self.run_command(stage),
             Effect::EndCommand { .. } => {
                 if let Some(command) = self.vm.as_ref().and_then(|vm| vm.tasks.command.as_ref()) {

@@ -91,7 +91,7 @@ impl Driver<'_> {
             VmInput::Silent { stopped_by_signal } => self.handle(Event::QmpSilent { stopped_by_signal }),
             VmInput::Probe(probe) => self.take_probe(&probe),
             VmInput::Command(CommandInput::Event(event)) => self.handle(*event),
-            VmInput::Saved(event) | VmInput::Host(event) | VmInput::Access(event) => self.handle(event),
+            VmInput::Saved(event) | VmInput::Host(event) | VmInput::Told(event) => self.handle(event),
             VmInput::Command(CommandInput::Output {
                 file,
                 offset,

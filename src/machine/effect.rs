@@ -33,6 +33,11 @@ pub enum Effect {
     },
     /// Stop trying to be let in.
     AbandonAccess,
+    /// Ask the installed system over SSH whether it has reached its target: answers `TargetChecked`.
+    CheckTarget {
+        /// The stage.
+        stage: usize,
+    },
     /// Run the command of a stage in the guest: answers `CommandStarted` … `CommandEnded`.
     RunCommand {
         /// The stage.

@@ -144,6 +144,13 @@ pub enum Event {
         /// How the condition's command ended: it holds if the status is 0.
         exit: CommandExit,
     },
+    /// The installed system was asked whether it has reached its target.
+    TargetChecked {
+        /// How the stage's check ended: the target is reached if the status is 0.
+        exit: CommandExit,
+        /// What it printed.
+        evidence: EvidenceRef,
+    },
     /// The SSH connection under the command broke; the command goes on in the guest.
     ConnectionLost,
     /// The command was picked up again.

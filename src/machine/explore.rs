@@ -143,8 +143,8 @@ fn relevant_facts(machine: &Machine) -> String {
         ),
         State::Unlocking => format!("{resets:?} {} {}", boot.asked_on_screen, boot.answer_typed),
         State::Verifying => format!(
-            "{resets:?} {logins:?} {pending} {} {} {} {}",
-            ssh.stable, boot.target_confirmed, boot.passphrase_asked, boot.asked_on_screen
+            "{resets:?} {logins:?} {pending} {} {} {} {} {}",
+            boot.target_asked, ssh.stable, boot.target_confirmed, boot.passphrase_asked, boot.asked_on_screen
         ),
         _ => String::new(),
     }

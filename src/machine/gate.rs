@@ -105,6 +105,8 @@ pub(super) struct BootFacts {
     /// The target, seen before it could be asked whether the guest runs.
     pub(super) target_seen: Option<EvidenceRef>,
     pub(super) target_confirmed: bool,
+    /// The installed system itself was asked for the target.
+    pub(super) target_asked: bool,
     pub(super) ssh: SshFacts,
     pub(super) access: Access,
     /// A sighting that waits for `query-status` to confirm that the guest runs.
@@ -116,6 +118,7 @@ impl BootFacts {
     pub(super) fn begin_anew(&mut self) {
         self.pending = None;
         self.target_seen = None;
+        self.target_asked = false;
         self.login_prompt = false;
         self.passphrase_asked = false;
         self.asked_on_screen = false;

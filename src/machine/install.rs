@@ -223,7 +223,7 @@ impl Gate {
     }
 }
 
-fn exit_words(exit: &CommandExit) -> String {
+pub(super) fn exit_words(exit: &CommandExit) -> String {
     match exit {
         CommandExit::Status(status) => format!("exit status {status}"),
         CommandExit::Signal(name) => format!("killed by {name}"),

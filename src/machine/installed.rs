@@ -4,7 +4,10 @@ use statig::Outcome::{Handled, Super};
 
 use crate::machine::boot::STATUS_RUNNING;
 use crate::machine::gate::{Gate, Outbox, Reason, Step};
-use crate::machine::{Cause, DeadlineKind, Effect, Event, EvidenceRef, GuestStatus, Mark, Sighting, State};
+use crate::machine::install::exit_words;
+use crate::machine::{
+    Cause, CommandExit, DeadlineKind, Effect, Event, EvidenceRef, GuestStatus, Mark, Sighting, State,
+};
 use crate::plan::{Evidence, StageKind};
 
 impl Gate {
@@ -101,14 +104,44 @@ impl Gate {
             self.await_confirmation(out, &evidence);
         }
         if self.boot.login_prompt {
-            self.arm_login_settle(out);
+            self.login_came_first(out);
         }
     }
 
-    fn arm_login_settle(&mut self, out: &Outbox) {
-        if let StageKind::InstalledBoot { login_settle, .. } = self.plan_stage().kind {
-            self.arm(out, DeadlineKind::LoginSettle, login_settle);
+    /// A login prompt stands before the target. The console may have said its last word: once a login prompt has had it
+    /// for five seconds, systemd tells nothing more there (`manager_dispatch_idle_pipe_fd` of its `manager.c`), so the
+    /// installed system is asked.
+    fn login_came_first(&mut self, out: &mut Outbox) {
+        let StageKind::InstalledBoot {
+            login_settle,
+            target_check,
+            ..
+        } = &self.plan_stage().kind
+        else {
+            return;
+        };
+        let (limit, asks) = (*login_settle, target_check.is_some() && !self.boot.target_asked);
+        self.arm(out, DeadlineKind::LoginSettle, limit);
+        if asks {
+            self.boot.target_asked = true;
+            out.ask(Effect::CheckTarget { stage: self.stage });
         }
+    }
+
+    /// What the installed system says of its target: no is no proof, since it may be on its way.
+    fn target_checked(&mut self, out: &mut Outbox, exit: &CommandExit, evidence: &EvidenceRef) -> Step {
+        if self.boot.target_confirmed || self.boot.pending.is_some() {
+            return Handled;
+        }
+        if *exit != CommandExit::Status(0) {
+            out.note(State::Verifying, "target-not-told", exit_words(exit), Some(evidence));
+            return Handled;
+        }
+        let detail = "the installed system says so; its console no longer does";
+        out.note(State::Verifying, "target-told", detail, Some(evidence));
+        self.deadlines.disarm(DeadlineKind::LoginSettle);
+        self.await_confirmation(out, evidence);
+        Handled
     }
 
     pub(super) fn verifying(&mut self, event: &Event, out: &mut Outbox) -> Step {
@@ -136,7 +169,7 @@ impl Gate {
                             Some(evidence),
                         );
                         if !self.boot.target_confirmed && self.boot.pending.is_none() {
-                            self.arm_login_settle(out);
+                            self.login_came_first(out);
                         }
                         Handled
                     }
@@ -148,6 +181,7 @@ impl Gate {
             {
                 self.target_confirmed(out)
             }
+            Event::TargetChecked { exit, evidence } => self.target_checked(out, exit, evidence),
             Event::SshProbed(_) | Event::SshBecameStable(_) | Event::SshIdentityFault(_) => {
                 self.on_ssh(event, out, STATE)
             }

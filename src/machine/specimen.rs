@@ -164,6 +164,10 @@ fn command_events() -> Vec<Event> {
     let killed = CommandExit::Signal("SIGKILL".to_owned());
     let holds = [CommandExit::Status(0), CommandExit::Status(1)];
     events.extend(holds.map(|exit| Event::ConditionChecked { exit }));
+    for exit in [CommandExit::Status(0), CommandExit::Status(3)] {
+        let evidence = evidence.clone();
+        events.push(Event::TargetChecked { exit, evidence });
+    }
     for exit in [CommandExit::Status(0), CommandExit::Status(1), killed] {
         let evidence = evidence.clone();
         events.push(Event::CommandEnded { exit, evidence });

@@ -113,6 +113,7 @@ fn representative_stages(encrypted: bool) -> Vec<StagePlan> {
         }),
         login_settle: Duration::from_secs(20),
         verify_ssh: encrypted,
+        target_check: Some("systemctl is-active graphical.target".to_owned()),
     };
     let first_claim = if encrypted { Evidence::Login } else { Evidence::Marker };
     vec![

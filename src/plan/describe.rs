@@ -282,6 +282,7 @@ fn describe_stage(page: &mut Page, stage: &StagePlan) {
             unlock,
             login_settle,
             verify_ssh,
+            target_check,
         } => {
             page.line("target", &target.to_string());
             if let Some(unlock) = unlock {
@@ -297,6 +298,9 @@ fn describe_stage(page: &mut Page, stage: &StagePlan) {
                 "login",
                 &format!("a prompt may stand {} before the target", human_span(*login_settle)),
             );
+            if let Some(check) = target_check {
+                page.line("then asks", &format!("over SSH: `{check}`"));
+            }
             let verify = if *verify_ssh {
                 "by a login over SSH"
             } else {

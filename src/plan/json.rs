@@ -154,6 +154,7 @@ fn does(kind: &StageKind) -> Json {
             unlock,
             login_settle,
             verify_ssh,
+            target_check,
         } => json!({
             "target": pattern(target),
             "unlock": unlock.as_ref().map(|unlock| json!({
@@ -163,6 +164,7 @@ fn does(kind: &StageKind) -> Json {
             })),
             "login_settle_ms": ms(*login_settle),
             "verify_ssh": verify_ssh,
+            "target_check": target_check,
         }),
     }
 }

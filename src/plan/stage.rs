@@ -67,6 +67,9 @@ pub enum StageKind {
         login_settle: Duration,
         /// True if a login over SSH must confirm the target.
         verify_ssh: bool,
+        /// What says by its status, run over SSH by the guest's `sh`, that the target is reached. It is asked where a login
+        /// prompt comes before the target.
+        target_check: Option<String>,
     },
 }
 

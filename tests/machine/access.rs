@@ -45,11 +45,6 @@ fn played(plan: Plan, events: Vec<(u64, Event)>) -> World {
     world
 }
 
-fn asked(world: &World, wanted: &Effect) -> Vec<u64> {
-    let asked = world.effects.iter().filter(|(_, effect)| effect == wanted);
-    asked.map(|(at, _)| *at).collect()
-}
-
 #[test]
 fn logins_are_tried_only_when_the_image_is_open() {
     let open = Effect::OpenAccess { stage: 0 };
@@ -64,15 +59,15 @@ fn logins_are_tried_only_when_the_image_is_open() {
             (12_000, stable()),
         ],
     );
-    assert_eq!(asked(&world, &open), [5_005], "{}", world.trace());
-    assert_eq!(asked(&world, &watch), [9_000], "{}", world.trace());
+    assert_eq!(world.asked(&open), [5_005], "{}", world.trace());
+    assert_eq!(world.asked(&watch), [9_000], "{}", world.trace());
     assert_eq!(world.verdict().exit_code(), 0, "{}", world.trace());
     assert!(
         world.trace().contains("9000 · access-opened: serial login as `live`"),
         "{}",
         world.trace()
     );
-    assert_eq!(asked(&world, &Effect::AbandonAccess), [0; 0]);
+    assert_eq!(world.asked(&Effect::AbandonAccess), [0; 0]);
 }
 
 #[test]
@@ -106,7 +101,7 @@ fn each_refusal_is_a_cause_of_its_own_and_no_fault_of_the_image() {
             (world.verdict().cause.as_str(), world.verdict().exit_code()),
             (cause, 5)
         );
-        assert_eq!(asked(&world, &Effect::AbandonAccess), [9_000], "nobody types on");
+        assert_eq!(world.asked(&Effect::AbandonAccess), [9_000], "nobody types on");
     }
 }
 
@@ -137,8 +132,8 @@ fn an_answer_that_nobody_waits_for_changes_nothing() {
     credentials.ssh.as_mut().unwrap().open_by = Some(open_by);
     let world = played(credentials, vec![(5_000, marker()), (12_000, stable())]);
     assert_eq!(world.verdict().exit_code(), 0);
-    assert_eq!(asked(&world, &Effect::OpenAccess { stage: 0 }), [0; 0]);
-    assert_eq!(asked(&world, &Effect::WatchSsh { stage: 0 }), [5], "from the start");
+    assert_eq!(world.asked(&Effect::OpenAccess { stage: 0 }), [0; 0]);
+    assert_eq!(world.asked(&Effect::WatchSsh { stage: 0 }), [5], "from the start");
 }
 
 /// The key that was put into it went with the run that saved it.
@@ -165,6 +160,6 @@ fn a_restored_machine_is_opened_anew() {
         "6000 MarkerSeen → SshStable",
     ];
     assert!(steps.iter().all(|step| told.contains(step)), "{told}");
-    assert_eq!(asked(&world, &Effect::OpenAccess { stage: 1 }).len(), 1);
-    assert_eq!(asked(&world, &Effect::WatchSsh { stage: 1 }), [3_000], "{told}");
+    assert_eq!(world.asked(&Effect::OpenAccess { stage: 1 }).len(), 1);
+    assert_eq!(world.asked(&Effect::WatchSsh { stage: 1 }), [3_000], "{told}");
 }

@@ -29,11 +29,6 @@ fn good_gate() -> Vec<(u64, Event)> {
     ]
 }
 
-fn asked(world: &World, effect: &Effect) -> Vec<u64> {
-    let asked = world.effects.iter().filter(|(_, asked)| asked == effect);
-    asked.map(|(at, _)| *at).collect()
-}
-
 #[test]
 fn a_whole_gate_passes() {
     let world = Scenario::new("the whole gate", plans::gate(), good_gate())
@@ -67,21 +62,18 @@ fn a_whole_gate_passes() {
             40015 Releasing → Finished: images-released")
         .comes_to("passed every-claim-proved installed Releasing")
         .check();
-    assert_eq!(asked(&world, &Effect::Continue), [5, 21_120]);
+    assert_eq!(world.asked(&Effect::Continue), [5, 21_120]);
     assert_eq!(
-        asked(
-            &world,
-            &Effect::Prepare {
-                stage: 2,
-                boot: BootFrom::TargetDisk
-            }
-        ),
+        world.asked(&Effect::Prepare {
+            stage: 2,
+            boot: BootFrom::TargetDisk
+        }),
         [21_115]
     );
-    assert_eq!(asked(&world, &Effect::RunCommand { stage: 1 }), [14_010]);
+    assert_eq!(world.asked(&Effect::RunCommand { stage: 1 }), [14_010]);
     // Between two machines the disk must be clean; after the last one nobody reads it any more.
-    assert_eq!(asked(&world, &Effect::PowerDown), [21_005]);
-    assert_eq!(asked(&world, &Effect::EndQemu(EndMode::Ladder)), [21_105, 40_005]);
+    assert_eq!(world.asked(&Effect::PowerDown), [21_005]);
+    assert_eq!(world.asked(&Effect::EndQemu(EndMode::Ladder)), [21_105, 40_005]);
     let reached: Vec<_> = world.machine.reports().iter().map(|report| report.reached).collect();
     assert_eq!(
         reached,
@@ -99,7 +91,7 @@ fn the_last_machine_powers_down_first_if_its_disk_is_kept() {
             40115 Releasing → Finished: images-released")
         .comes_to("passed every-claim-proved installed Releasing")
         .check();
-    assert_eq!(asked(&world, &Effect::PowerDown), [21_005, 40_005]);
+    assert_eq!(world.asked(&Effect::PowerDown), [21_005, 40_005]);
 }
 
 #[test]
@@ -125,11 +117,7 @@ fn a_stage_with_a_fresh_machine_boots_the_image_again() {
         .check();
     let boots = [(0, BootFrom::Image), (1, BootFrom::Image), (2, BootFrom::TargetDisk)];
     for (stage, boot) in boots {
-        assert_eq!(
-            asked(&world, &Effect::Prepare { stage, boot }).len(),
-            1,
-            "stage {stage}"
-        );
+        assert_eq!(world.asked(&Effect::Prepare { stage, boot }).len(), 1, "stage {stage}");
     }
 }
 

@@ -1,6 +1,6 @@
 //! The installed disk: its kernel, its passphrase, its target, its login.
 
-use bootgate::machine::{Effect, Event, IdentityFault, Mark, ProbeClass};
+use bootgate::machine::{CommandExit, Effect, Event, EvidenceRef, IdentityFault, Mark, ProbeClass};
 
 use crate::plans;
 use crate::scenario::Scenario;
@@ -162,6 +162,54 @@ fn a_target_after_a_login_prompt_in_time_passes() {
             24000 ! login-settle in 5000 ms
             28999 · target-seen")
         .comes_to("passed every-claim-proved installed Releasing")
+        .check();
+}
+
+fn told(status: i32) -> Event {
+    let evidence = EvidenceRef::file("ssh/installed.target.txt");
+    let exit = CommandExit::Status(status);
+    Event::TargetChecked { exit, evidence }
+}
+
+#[test]
+fn behind_a_login_prompt_the_installed_system_itself_tells_its_target() {
+    let events = vec![
+        (5_000, seen(Mark::Kernel)),
+        (9_000, seen(Mark::LoginPrompt)),
+        (9_500, seen(Mark::LoginPrompt)),
+        (28_000, told(0)),
+        // The console speaks again when all is said.
+        (40_000, seen(Mark::Target)),
+    ];
+    let world = Scenario::new("told", plans::installed(false, false), events)
+        .by("9000 · login-prompt-seen: a login prompt is not the target
+            9500 · login-prompt-seen: a login prompt is not the target
+            24500 ! login-settle in 5000 ms
+            28000 · target-told: the installed system says so; its console no longer does")
+        .comes_to("passed every-claim-proved installed Releasing")
+        .check();
+    assert_eq!(world.asked(&Effect::CheckTarget { stage: 0 }), [9_000], "once");
+}
+
+#[test]
+fn a_target_that_is_denied_may_be_on_its_way() {
+    let denied = |more: Vec<(u64, Event)>| {
+        let events = vec![
+            (5_000, seen(Mark::Kernel)),
+            (9_000, seen(Mark::LoginPrompt)),
+            (10_000, told(3)),
+        ];
+        Scenario::new("denied", plans::installed(false, false), [events, more].concat())
+    };
+    denied(vec![(28_000, seen(Mark::Target))])
+        .by("9000 · login-prompt-seen: a login prompt is not the target
+            10000 · target-not-told: exit status 3
+            24000 ! login-settle in 5000 ms
+            28000 · target-seen")
+        .comes_to("passed every-claim-proved installed Releasing")
+        .check();
+    denied(Vec::new())
+        .comes_to("failed stopped-at-login-prompt installed Verifying")
         .check();
 }
 

@@ -26,11 +26,6 @@ fn command_fails() -> Vec<(u64, Event)> {
     vec![(5_000, marker()), (6_000, stable()), (8_000, ended(1))]
 }
 
-fn asked(world: &World, effect: &Effect) -> Vec<u64> {
-    let matching = world.effects.iter().filter(|(_, asked)| asked == effect);
-    matching.map(|(at, _)| *at).collect()
-}
-
 #[test]
 fn a_failed_machine_is_saved_after_its_evidence_and_before_its_end() {
     let mut world = world(FailurePolicy::Bundle, Habits::default(), command_fails());
@@ -41,7 +36,7 @@ fn a_failed_machine_is_saved_after_its_evidence_and_before_its_end() {
         Effect::Capture,
         Effect::SaveCheckpoint,
     ];
-    let times: Vec<_> = order.iter().map(|effect| asked(&world, effect)[0]).collect();
+    let times: Vec<_> = order.iter().map(|effect| world.asked(effect)[0]).collect();
     assert!(times.is_sorted(), "{times:?}");
     assert!(
         world.trace().contains("Saving → Discarding: checkpoint-saved ✓"),
@@ -82,7 +77,7 @@ fn a_machine_that_can_not_be_saved_changes_nothing_of_the_verdict() {
         remarks(&not_saved)
     );
     assert!(remarks(&never).contains("standstill"), "{}", remarks(&never));
-    assert!(asked(&never, &Effect::AbandonCheckpoint).len() == 1);
+    assert!(never.asked(&Effect::AbandonCheckpoint).len() == 1);
 }
 
 #[test]
@@ -120,8 +115,8 @@ fn a_guest_that_stands_still_is_not_asked_for_its_journal() {
             vec![(5_000, marker()), (6_000, stable()), (7_000, event)],
         );
         world.run();
-        assert_eq!(asked(&world, &Effect::CollectJournal), Vec::<u64>::new());
-        assert_eq!(asked(&world, &Effect::StopGuest), [7_000]);
+        assert_eq!(world.asked(&Effect::CollectJournal), Vec::<u64>::new());
+        assert_eq!(world.asked(&Effect::StopGuest), [7_000]);
     }
 }
 
@@ -129,7 +124,7 @@ fn a_guest_that_stands_still_is_not_asked_for_its_journal() {
 fn a_guest_that_does_not_let_us_in_is_stopped_at_once() {
     let mut world = world(FailurePolicy::Discard, Habits::default(), vec![(1_000, marker())]);
     world.run();
-    assert_eq!(asked(&world, &Effect::CollectJournal), Vec::<u64>::new());
+    assert_eq!(world.asked(&Effect::CollectJournal), Vec::<u64>::new());
 }
 
 #[test]
@@ -137,7 +132,7 @@ fn the_console_is_asked_for_the_journal_after_the_last_words() {
     let fatal = seen(Mark::Rule(rule(Class::Failed, true), Vec::new()));
     let mut world = world(FailurePolicy::Discard, Habits::default(), vec![(2_000, fatal)]);
     world.run();
-    assert_eq!(asked(&world, &Effect::CollectJournal), [3_000]);
+    assert_eq!(world.asked(&Effect::CollectJournal), [3_000]);
 }
 
 #[test]
@@ -147,7 +142,7 @@ fn a_hold_ends_when_it_is_released_or_expires_and_can_be_extended() {
         all.extend(events);
         let mut world = world(FailurePolicy::Hold, Habits::default(), all);
         world.run_into(State::Discarding);
-        assert_eq!(asked(&world, &Effect::OpenHold).len(), 1);
+        assert_eq!(world.asked(&Effect::OpenHold).len(), 1);
         (world.now_ms, world.verdict().exit_code())
     };
     let (expires, code) = held_until(vec![]);

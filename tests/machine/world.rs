@@ -65,6 +65,12 @@ pub(crate) struct World {
 }
 
 impl World {
+    /// When an effect was asked for.
+    pub(crate) fn asked(&self, effect: &Effect) -> Vec<u64> {
+        let matching = self.effects.iter().filter(|(_, asked)| asked == effect);
+        matching.map(|(at, _)| *at).collect()
+    }
+
     /// Starts a machine.
     pub(crate) fn new(plan: Plan, habits: Habits) -> Self {
         Self::of_part(plan, Part::Whole, habits)

@@ -1,6 +1,6 @@
 //! Faults of the installed system, found when it boots from its own disk.
 
-use crate::row::{BOOT, Expect, Row, seconds};
+use crate::row::{BOOT, Expect, PASSED, Row, seconds};
 use crate::rows;
 
 /// The whole gate; it fails when the installed disk boots.
@@ -52,6 +52,18 @@ rows! {
         },
         ..INSTALLED
     }, |_| {};
+
+    target_told_behind_a_login_prompt => Row {
+        faults: "fault:installed-login-only",
+        gate: &[("stage.2.target-check", "'echo asked; test -e /etc/hostname'")],
+        expect: Expect { place: ("installed", "Releasing"), ..PASSED },
+        ..INSTALLED
+    }, |run| {
+        let told: Vec<_> = run.notes("target-told").collect();
+        assert_eq!(told[0]["evidence"]["file"], "ssh/installed.target.txt", "{}", run.story());
+        let answer = String::from_utf8(run.read_file("ssh/installed.target.txt")).unwrap();
+        assert!(answer.ends_with("asked\n(exit status 0)\n"), "{answer}");
+    };
 
     installed_kernel_panic => Row {
         faults: "fault:installed-panic",

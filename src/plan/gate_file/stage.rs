@@ -8,8 +8,8 @@ use super::number::Count;
 use super::reader::TableReader;
 use super::ssh::{self, STAGE_SSH};
 use super::stage_kinds::{
-    COMMAND, FAIL, LOGIN_SETTLE, NO_PROGRESS, ONLY_TESTS_IF, PASS, TARGET, UNLOCK_TABLE, UNTIL, UPLOADS, VERIFY_SSH,
-    read_kind,
+    COMMAND, FAIL, LOGIN_SETTLE, NO_PROGRESS, ONLY_TESTS_IF, PASS, TARGET, TARGET_CHECK, UNLOCK_TABLE, UNTIL, UPLOADS,
+    VERIFY_SSH, read_kind,
 };
 use super::stage_rules::{check_claim, check_disks, check_login, check_place, check_unique, check_warning};
 use super::unit::{Size, Span};
@@ -104,6 +104,7 @@ pub(super) static STAGE: Table = Table {
         &UNLOCK_TABLE,
         &LOGIN_SETTLE,
         &VERIFY_SSH,
+        &TARGET_CHECK,
     ],
     group: Group::None,
 };
@@ -162,8 +163,8 @@ fn read_one(table: &mut TableReader<'_>, place: Place, gate: &Surroundings) -> O
     check_disks(table, kind);
     check_warning(table, timeout, warn_after);
     let claims = check_claim(table, kind, claims, gate);
-    let read = read_kind(table, kind, timeout);
-    check_login(table, kind, gate);
+    let read = read_kind(table, kind, timeout, gate.ssh_written);
+    check_login(table, kind, gate, read.as_ref());
     let login = if table.has(&LOGIN) { table.table(&LOGIN) } else { None };
     let login = login.and_then(|login| ssh::read_login(&login, gate.login.as_ref()));
     let timeout = timeout?;

@@ -11,7 +11,7 @@ use super::secret_value::SecretValue;
 use super::stage_rules::check_reachable;
 use super::unit::Span;
 use super::word::{GuestFile, HostPath, Mode, Text};
-use crate::plan::{Condition, Prompt, PromptChannel, StageKind, Upload};
+use crate::plan::{Condition, Pattern, Prompt, PromptChannel, StageKind, Upload};
 
 const COMMANDS: &[StageWord] = &[StageWord::Command];
 const INSTALLED_BOOTS: &[StageWord] = &[StageWord::InstalledBoot];
@@ -88,6 +88,16 @@ pub(super) static VERIFY_SSH: Key<Flag> = Key::default(
     "True if a login over SSH must confirm the target.",
 )
 .only_in(INSTALLED_BOOTS);
+pub(super) static TARGET_CHECK: Key<Text> = Key::optional(
+    "target-check",
+    Text {
+        example: "systemctl is-active --quiet graphical.target",
+    },
+    "The command whose exit status 0 says that the installed system has reached its target. It is run over SSH when a login \
+     prompt stands before the target: systemd tells nothing more on a console that has been a login prompt's for five \
+     seconds. Default: systemd is asked if `target` is a line of its own and the gate has a login.",
+)
+.only_in(INSTALLED_BOOTS);
 
 static CONDITION_COMMAND: Key<Text> = Key::required(
     "command",
@@ -143,7 +153,12 @@ static UNLOCK: Table = Table {
 };
 
 /// What the stage does, by the keys of its kind.
-pub(super) fn read_kind(table: &TableReader<'_>, kind: StageWord, timeout: Option<Duration>) -> Option<StageKind> {
+pub(super) fn read_kind(
+    table: &TableReader<'_>,
+    kind: StageWord,
+    timeout: Option<Duration>,
+    has_login: bool,
+) -> Option<StageKind> {
     match kind {
         StageWord::Boot => Some(StageKind::Boot),
         StageWord::Command => {
@@ -177,10 +192,13 @@ pub(super) fn read_kind(table: &TableReader<'_>, kind: StageWord, timeout: Optio
                 None
             };
             let unlock = unlock_table.and_then(|unlock| read_unlock(&unlock));
+            let target_check = table.take(&TARGET_CHECK);
             let (login_settle, verify_ssh) = (table.take(&LOGIN_SETTLE), table.take(&VERIFY_SSH));
             check_reachable(table, &LOGIN_SETTLE, timeout);
+            let target = target?;
             Some(StageKind::InstalledBoot {
-                target: target?,
+                target_check: target_check.or_else(|| has_login.then(|| systemd_check(&target)).flatten()),
+                target,
                 unlock,
                 login_settle: login_settle?,
                 verify_ssh: verify_ssh?,
@@ -213,4 +231,13 @@ fn read_unlock(table: &TableReader<'_>) -> Option<Prompt> {
         answer: answer?,
         channel: channel?,
     })
+}
+
+/// How systemd is asked for the target that a line of its own names. `is-system-running` waits until the boot is over.
+fn systemd_check(target: &Pattern) -> Option<String> {
+    let Pattern::Text(line) = target else { return None };
+    let unit = line.split_once("Reached target ")?.1.split_whitespace().next()?;
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_.@".contains(c);
+    let is_target = unit.ends_with(".target") && unit.chars().all(is_plain) && !unit.starts_with('-');
+    is_target.then(|| format!("systemctl is-system-running --wait >/dev/null 2>&1; systemctl is-active {unit}"))
 }

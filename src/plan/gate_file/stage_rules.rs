@@ -9,11 +9,11 @@ use super::reader::TableReader;
 use super::stage::{
     CLAIMS, CPUS, DISKS, KIND, LOGIN, MEMORY, Place, Surroundings, TIMEOUT, VM, WARN_AFTER, default_vm,
 };
-use super::stage_kinds::VERIFY_SSH;
+use super::stage_kinds::{TARGET_CHECK, VERIFY_SSH};
 use super::unit::Span;
 use super::value::or_list;
 use super::word::Name;
-use crate::plan::{DiskUse, Evidence, VmUse};
+use crate::plan::{DiskUse, Evidence, StageKind, VmUse};
 use crate::units::human_span;
 
 /// Names that are used twice in a list of tables.
@@ -204,12 +204,21 @@ fn possible_claims(kind: StageWord) -> &'static [Evidence] {
 }
 
 /// A login that the gate does not have, or that the stage does not use.
-pub(super) fn check_login(table: &TableReader<'_>, kind: StageWord, gate: &Surroundings) {
+pub(super) fn check_login(table: &TableReader<'_>, kind: StageWord, gate: &Surroundings, read: Option<&StageKind>) {
+    let asks = !matches!(read, Some(StageKind::InstalledBoot { target_check: None, .. }));
     let verifies = kind == StageWord::InstalledBoot && table.take(&VERIFY_SSH) == Some(true);
     if verifies && !gate.ssh_written {
         let message = "`verify-ssh` needs a login, but the gate has no `[ssh]`";
         table.report(Mistake::new(
             table.span(&VERIFY_SSH),
+            message,
+            "add `[ssh]`, or leave this out",
+        ));
+    }
+    if table.has(&TARGET_CHECK) && !gate.ssh_written {
+        let message = "`target-check` needs a login, but the gate has no `[ssh]`";
+        table.report(Mistake::new(
+            table.span(&TARGET_CHECK),
             message,
             "add `[ssh]`, or leave this out",
         ));
@@ -220,7 +229,7 @@ pub(super) fn check_login(table: &TableReader<'_>, kind: StageWord, gate: &Surro
     if !gate.ssh_written {
         let message = "`[stage.ssh]` changes the login of `[ssh]`, which the gate does not have";
         table.report(Mistake::new(table.span(&LOGIN), message, "add `[ssh]`"));
-    } else if kind == StageWord::InstalledBoot && !verifies && !verify_is_broken(table) {
+    } else if kind == StageWord::InstalledBoot && !verifies && !asks && !verify_is_broken(table) {
         let message = format!("{} never logs in, so its `ssh` is of no use", table.title());
         table.report(Mistake::new(
             table.span(&LOGIN),
