@@ -16,12 +16,13 @@ const FAULT: &str = "panic-after-marker";
 
 /// Times both ways, and tells their ratios.
 pub(crate) fn compare(table: &mut Table) {
+    let (well, faulty) = (Bench::new(&first_step(None)), Bench::new(&first_step(Some(FAULT))));
     let mut ours = 0.0;
     let mut arguments = None;
     table.row(
         "ready",
         PASSED,
-        || Bench::new(&first_step(None)).whole(),
+        || well.whole(),
         |outcome| {
             ours = outcome.seconds_to("SshStable").unwrap();
             arguments = Some(outcome.text("argv.txt"));
@@ -31,7 +32,7 @@ pub(crate) fn compare(table: &mut Table) {
     table.row(
         "panic-after-the-marker",
         failed("kernel-panic", "kernel-panic"),
-        || Bench::new(&first_step(Some(FAULT))).whole(),
+        || faulty.whole(),
         |outcome| verdict_after = panic_to_verdict(outcome),
     );
     let Some(arguments) = arguments else { return };

@@ -161,10 +161,11 @@ fn after_installation(table: &mut Table, bench: &Bench, install: Install<'_>) {
 pub(crate) fn live_faults(table: &mut Table) {
     let mut emergency = first_step();
     emergency.faults("fault:emergency");
+    let bench = Bench::new(&emergency);
     table.row(
         "emergency-shell-live",
         failed("mount-failed", "emergency-mount-failed"),
-        || Bench::new(&emergency).whole(),
+        || bench.whole(),
         |_| {},
     );
     let mut production = first_step();
@@ -176,12 +177,8 @@ pub(crate) fn live_faults(table: &mut Table) {
         cause: "ssh-not-listening",
         rule: Some("sshd-absent"),
     };
-    table.row(
-        "production-without-sshd",
-        untestable,
-        || Bench::new(&production).whole(),
-        |_| {},
-    );
+    let bench = Bench::new(&production);
+    table.row("production-without-sshd", untestable, || bench.whole(), |_| {});
 }
 
 /// systemd of the live system takes root's key from the firmware's tables; nothing else would let root in.
@@ -189,10 +186,11 @@ pub(crate) fn credentials(table: &mut Table) {
     let mut gate = first_step();
     gate.remove("image.production");
     gate.set("ssh", "{ user = 'root', open-by = { credentials = {} } }");
+    let bench = Bench::new(&gate);
     table.row(
         "root-by-credentials",
         PASSED,
-        || Bench::new(&gate).whole(),
+        || bench.whole(),
         |outcome| {
             assert_eq!(
                 outcome.result["image"]["access"]["by"],
