@@ -156,26 +156,26 @@ impl<'a> Exporter<'a> {
 
     fn run_span(&self, id: &[u8], events: Vec<Event>, inputs: &OtlpInputs<'_>) -> Span {
         let verdict = self.timeline.verdict;
-        let mut span = self.span(format!("gate {}", self.info.gate), id, &[], (0, self.end_us()), events);
+        let mut span = self.span(&format!("gate {}", self.info.gate), id, &[], (0, self.end_us()), events);
         span.attributes.push(key_value("bootgate.run.id", &self.info.id));
         span.attributes
             .extend(verdict.into_iter().flat_map(|verdict| listed(verdict, &ATTRIBUTES)));
         let exit_code = inputs.result.and_then(|result| result.pointer("/verdict/exit_code"));
         span.attributes
             .extend(exit_code.and_then(|code| attribute("bootgate.verdict.exit_code", code)));
-        span.status = verdict.map(|verdict| match text(verdict, "class") {
-            "passed" => ok(),
-            _ => {
-                span.attributes.push(key_value("error.type", text(verdict, "cause")));
-                error(&format!("{}: {}", text(verdict, "cause"), text(verdict, "title")))
+        span.status = verdict.map(|verdict| {
+            if text(verdict, "class") == "passed" {
+                return ok();
             }
+            span.attributes.push(key_value("error.type", text(verdict, "cause")));
+            error(&format!("{}: {}", text(verdict, "cause"), text(verdict, "title")))
         });
         span
     }
 
     fn stage_span(&self, stage: &StageSpan<'_>, id: &[u8], run: &[u8]) -> Span {
         let stood = (stage.from_us(), stage.to_us());
-        let mut span = self.span(format!("stage {}", stage.name), id, run, stood, Vec::new());
+        let mut span = self.span(&format!("stage {}", stage.name), id, run, stood, Vec::new());
         span.attributes.push(key_value("bootgate.stage.name", stage.name));
         if let Some(outcome) = stage.outcome {
             span.attributes.push(key_value("bootgate.stage.outcome", outcome));
@@ -198,7 +198,7 @@ impl<'a> Exporter<'a> {
         events: Vec<Event>,
     ) -> Span {
         let stood = (state.from_us, state.to_us);
-        let mut span = self.span(state.state.to_owned(), id, parent, stood, events);
+        let mut span = self.span(state.state, id, parent, stood, events);
         span.attributes.push(key_value("bootgate.stage.name", stage.name));
         span.attributes.push(key_value("bootgate.state", state.state));
         span.attributes
@@ -211,21 +211,14 @@ impl<'a> Exporter<'a> {
         span
     }
 
-    fn span(
-        &self,
-        name: String,
-        id: &[u8],
-        parent: &[u8],
-        (from_us, to_us): (u64, u64),
-        mut events: Vec<Event>,
-    ) -> Span {
+    fn span(&self, name: &str, id: &[u8], parent: &[u8], (from_us, to_us): (u64, u64), mut events: Vec<Event>) -> Span {
         let dropped = events.len().saturating_sub(EVENTS_MAX);
         events.truncate(EVENTS_MAX);
         Span {
             trace_id: self.info.uuid.as_bytes().to_vec(),
             span_id: id.to_vec(),
             parent_span_id: parent.to_vec(),
-            name: bounded(&name),
+            name: bounded(name),
             kind: SpanKind::Internal.into(),
             start_time_unix_nano: self.ns(from_us),
             end_time_unix_nano: self.ns(to_us),
@@ -245,22 +238,22 @@ impl<'a> Exporter<'a> {
         let qmp = self
             .qmp
             .iter()
-            .map(|moment| (moment.at_us, self.event(moment.at_us, format!("QMP {}", moment.name))));
+            .map(|moment| (moment.at_us, self.event(moment.at_us, &format!("QMP {}", moment.name))));
         let mut events: Vec<_> = noted.chain(qmp).collect();
         events.sort_by_key(|(at_us, _)| *at_us);
         events
     }
 
     fn noted(&self, moment: &Moment<'_>) -> Event {
-        let mut event = self.event(moment.at_us, moment.what.to_owned());
+        let mut event = self.event(moment.at_us, moment.what);
         event.attributes = listed(moment.record, &ATTRIBUTES).collect();
         event
     }
 
-    fn event(&self, at_us: u64, name: String) -> Event {
+    fn event(&self, at_us: u64, name: &str) -> Event {
         Event {
             time_unix_nano: self.ns(at_us),
-            name: bounded(&name),
+            name: bounded(name),
             ..Event::default()
         }
     }
