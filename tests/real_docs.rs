@@ -3,6 +3,7 @@
 mod cli_support;
 #[path = "support/pages.rs"]
 mod pages;
+#[allow(dead_code, reason = "the tutorial needs the image alone")]
 #[path = "support/tiny.rs"]
 mod tiny;
 

@@ -55,7 +55,7 @@ fn every_link_leads_somewhere() {
     for page in pages() {
         let folder = Path::new(&page.name).parent().unwrap().to_owned();
         for event in Parser::new_ext(&page.text, Options::ENABLE_TABLES) {
-            let (Event::Start(Tag::Link { dest_url, .. }) | Event::Start(Tag::Image { dest_url, .. })) = event else {
+            let Event::Start(Tag::Link { dest_url, .. } | Tag::Image { dest_url, .. }) = event else {
                 continue;
             };
             if dest_url.contains("://") {

@@ -13,16 +13,13 @@ fn listed() -> Vec<(String, String)> {
     let lines = lines.take_while(|line| !line.is_empty());
     let mut commands: Vec<(String, String)> = Vec::new();
     for line in lines {
-        match line.strip_prefix("  ").filter(|line| !line.starts_with(' ')) {
-            Some(line) => {
-                let (name, about) = line.split_once(' ').unwrap_or((line, ""));
-                commands.push((name.to_owned(), about.trim().to_owned()));
-            }
+        if let Some(line) = line.strip_prefix("  ").filter(|line| !line.starts_with(' ')) {
+            let (name, about) = line.split_once(' ').unwrap_or((line, ""));
+            commands.push((name.to_owned(), about.trim().to_owned()));
+        } else {
             // The summary's second line.
-            None => {
-                let about = &mut commands.last_mut().expect("a command has a first line").1;
-                *about = format!("{about} {}", line.trim());
-            }
+            let about = &mut commands.last_mut().expect("a command has a first line").1;
+            *about = format!("{about} {}", line.trim());
         }
     }
     commands.retain(|(name, _)| name != "help");
