@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lint tests deps guest live recordings e2e bench qemu10
+.PHONY: help demo test check lint tests deps guest live recordings e2e bench qemu10 otlp package
 
 # The scripts for this machine, and those that a guest's busybox runs.
 begin_with = $(shell find .ci .github fixtures tests -type f -exec awk 'FNR == 1 && /^\#!.*$(1)$$/ { print FILENAME } { nextfile }' {} +)
@@ -51,6 +51,11 @@ tests: ## every test, on what the other commands have built
 e2e: live ## the whole gate of a live-ISO project on the guest debian-live, and each of its failures (25 minutes)
 	cargo test --locked --test e2e
 
+otlp: deps ## the build with OpenTelemetry spans: clippy, its tests, and a real collector that takes them
+	cargo clippy --locked --features otlp --all-targets -- -D warnings
+	cargo test --locked --features otlp --lib otlp
+	cargo test --locked --features otlp --test otlp
+
 # The dev profile, like everything here: what takes time is QEMU, zstd and SHA-256, and the last two are optimised in it.
 bench: guest qemu10 ## time from a failure to a bundle, and from a bundle to a guest that answers
 	cargo bench --locked --profile dev --bench checkpoint
@@ -63,6 +68,11 @@ guest: deps ## build the tiny guest, or find the one already built
 
 live: deps ## build the guest debian-live, or find the one already built
 	fixtures/guests/debian-live/build.sh
+
+# Needs musl-tools and cargo-deb, and says so.
+package: ## build what a release consists of into target/dist: static binary, archive, Debian package, checksums
+	rm -rf target/dist
+	.github/release/build.sh target/dist
 
 # On real guests: it takes some minutes. Commit what it leaves.
 recordings: guest ## record fixtures/runs anew: every row of the fault table, and gates that pass

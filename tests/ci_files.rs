@@ -207,6 +207,65 @@ fn every_target_of_make_exists() {
 }
 
 #[test]
+fn every_script_of_the_repository_that_a_workflow_runs_is_there() {
+    let script = regex::Regex::new(r"(?m)^\s*((?:\.ci|\.github|fixtures)/[\w./-]+)").unwrap();
+    let mut count = 0;
+    for path in github_files() {
+        for text in shells(&path) {
+            for found in script.captures_iter(&text) {
+                count += 1;
+                let file = root().join(&found[1]);
+                let mode =
+                    std::fs::metadata(&file).map(|file| std::os::unix::fs::PermissionsExt::mode(&file.permissions()));
+                assert!(
+                    mode.is_ok_and(|mode| mode & 0o111 != 0),
+                    "{}: {}",
+                    path.display(),
+                    &found[1]
+                );
+            }
+        }
+    }
+    assert!(count > 0);
+}
+
+/// A release is what is tested and nothing else: one script builds it, a tag that is not the version builds nothing, and each job
+/// has the rights that it needs and no other.
+#[test]
+fn a_release_is_built_by_one_script_and_signed() {
+    let file = load(&root().join(".github/workflows/release.yml"));
+    let jobs = &file["jobs"];
+    assert_eq!(
+        keys(&jobs["build"]["permissions"]),
+        ["attestations", "contents", "id-token"].map(str::to_owned).into()
+    );
+    assert_eq!(jobs["build"]["permissions"]["contents"].as_str(), Some("read"));
+    assert_eq!(keys(&jobs["publish"]["permissions"]), ["contents".to_owned()].into());
+    let position = |words: &str| {
+        let steps = jobs["build"]["steps"].as_vec().unwrap();
+        let said = |step: &Yaml, key: &str| step[key].as_str().is_some_and(|text| text.contains(words));
+        let found = steps.iter().position(|step| said(step, "run") || said(step, "uses"));
+        found.unwrap_or_else(|| panic!("no step of the build says `{words}`"))
+    };
+    let order = [
+        "GITHUB_REF_NAME",
+        "release/build.sh",
+        "attest-build-provenance",
+        "upload-artifact",
+    ]
+    .map(position);
+    assert!(order.is_sorted(), "{order:?}");
+    let script = std::fs::read_to_string(root().join(".github/release/build.sh")).unwrap();
+    let version = regex::Regex::new(r"readonly CARGO_DEB=(\S+)").unwrap();
+    let version = &version.captures(&script).unwrap()[1];
+    let install = format!("cargo install --locked --version {version} cargo-deb");
+    assert!(
+        shells(&root().join(".github/workflows/release.yml")).contains(&install),
+        "{install}"
+    );
+}
+
+#[test]
 fn the_jobs_of_the_gitlab_example_follow_each_other() {
     let file = load(&root().join(".github/examples/gitlab-ci.yml"));
     let stages: Vec<_> = file["stages"]

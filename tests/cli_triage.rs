@@ -249,20 +249,3 @@ fn a_gate_brings_rules_along_and_they_are_checked() {
         "{stderr}"
     );
 }
-
-#[test]
-fn the_example_of_the_readme_proves_itself() {
-    let readme = std::fs::read_to_string(Path::new(cli_support::ROOT).join("README.md")).unwrap();
-    let examples = readme
-        .split("```")
-        .filter(|block| block.starts_with("toml\n") && block.contains("[[rule]]"));
-    let [example] = &examples.collect::<Vec<_>>()[..] else {
-        panic!("the README has one rule")
-    };
-    let folder = folder(&[("known.toml", example.trim_start_matches("toml\n"))]);
-    let seen = see(bootgate(["triage", "--lint", "known.toml"]).current_dir(folder.path()));
-    assert!(
-        seen.stdout.ends_with("1 rules: 0 errors, 0 warnings\n") || seen.stdout.contains("2027-06-30"),
-        "{seen:?}"
-    );
-}

@@ -54,6 +54,8 @@ impl Made {
                     None => digest.finish(cancelled, signals).await,
                 };
                 let (result, told, is_lost) = self.finish(&outcome, digest, &printer, signals).await;
+                #[cfg(feature = "otlp")]
+                super::otlp::after_run(self.run.path(), cancelled, signals, &printer).await;
                 // Whoever was told of the hold knows the verdict.
                 let answer = if was_held {
                     HOLD_ENDED.to_owned()

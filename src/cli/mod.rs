@@ -17,6 +17,8 @@ mod host;
 mod image_digest;
 mod inspect;
 mod made;
+#[cfg(feature = "otlp")]
+mod otlp;
 mod preflight;
 mod print;
 mod ps;

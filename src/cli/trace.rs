@@ -12,6 +12,8 @@ use crate::machine::Verdict;
 use crate::report::{Comparison, chrome_trace, mermaid_gantt, trace_table};
 use crate::text::printable_json;
 
+#[cfg(feature = "otlp")]
+use super::otlp;
 use super::{args, say};
 
 /// Show the transitions of a run, each with its event, confirming signal and evidence.
@@ -41,6 +43,9 @@ pub(super) struct Trace {
     /// The same as `--format jsonl`; with two runs, the comparison as one JSON object.
     #[arg(long, conflicts_with = "format")]
     json: bool,
+    #[cfg(feature = "otlp")]
+    #[command(flatten)]
+    send: otlp::Send,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -49,10 +54,17 @@ enum Format {
     Mermaid,
     Chrome,
     Jsonl,
+    /// One line of OTLP/JSON, for OpenTelemetry.
+    #[cfg(feature = "otlp")]
+    Otlp,
 }
 
 impl Trace {
     pub(super) fn execute(self) -> ExitCode {
+        #[cfg(feature = "otlp")]
+        if let Some(endpoint) = &self.send.otlp_endpoint {
+            return otlp::send_run(endpoint, &self.runs, &self.run);
+        }
         match self.show() {
             Ok((text, remarks)) => {
                 let said = say::answer(text);
@@ -78,6 +90,8 @@ impl Trace {
                 Format::Jsonl => as_lines(&trace.records),
                 Format::Table => format!("run {run}\n{}", trace_table(&trace.records, self.notes)),
                 Format::Mermaid => mermaid_gantt(run, &trace.records),
+                #[cfg(feature = "otlp")]
+                Format::Otlp => otlp::as_line(&record, &trace)?,
                 Format::Chrome => printable_json(&chrome_trace(run, &trace.records), false) + "\n",
             };
             return Ok((text, remarks(&record, &trace)));
@@ -117,7 +131,7 @@ fn as_lines(records: &[Value]) -> String {
 }
 
 /// The trace. A run that was killed before it began one has an empty one.
-fn journal(record: &RunRecord) -> Result<JournalRead, EvidenceError> {
+pub(super) fn journal(record: &RunRecord) -> Result<JournalRead, EvidenceError> {
     match record.trace() {
         Err(EvidenceError::File { source, .. }) if source.kind() == ErrorKind::NotFound => Ok(JournalRead {
             records: Vec::new(),

@@ -25,4 +25,8 @@ pub use page::{PAGE_LOG_BYTES_MAX, PageInputs, PageLog, PagePicture, report_page
 pub use replay::ReplayReport;
 pub use result::{ResultInputs, result_json};
 pub use summary::{SUMMARY_BYTES_MAX, refused_summary, summary};
-pub use trace::{Comparison, Moment, Span, StageSpan, Timeline, chrome_trace, mermaid_gantt, trace_table};
+pub use trace::{
+    Comparison, Moment, QmpMoment, Span, StageSpan, Timeline, chrome_trace, mermaid_gantt, qmp_moments, trace_table,
+};
+#[cfg(feature = "otlp")]
+pub use trace::{OtlpInputs, otlp_bytes, otlp_json, otlp_refusal};

@@ -156,10 +156,12 @@ pub(crate) const PRINTING: &[&str] = &["print", "println", "eprint", "eprintln"]
 pub(crate) const HOMES: &[(&str, &[&str])] = &[
     ("ext4_view", &["diskfs"]),
     ("fatfs", &["diskfs"]),
+    ("opentelemetry_proto", &["report"]),
     ("qapi", &["qmp"]),
     ("qapi_qmp", &["qmp"]),
     ("russh", &["ssh"]),
     ("statig", &["machine"]),
+    ("ureq", &["cli"]),
 ];
 
 /// The files that may say `unsafe`, which the crate denies elsewhere.

@@ -15,6 +15,7 @@ const WRITTEN: &[&str] = &[
     ".ci",
     ".config",
     ".github",
+    "docs",
     "fixtures",
     "src",
     "state-diagrams",

@@ -107,6 +107,9 @@ fn a_loose_workflow_is_found() {
         &workflow("a.yml", &format!("{tight}    permissions:\n      issues: write\n")),
         "right to write",
     );
+    let signs = format!("{tight}    permissions:\n      id-token: write\n");
+    one(&workflow(".github/workflows/a.yml", &signs), "right to write");
+    none(&workflow(".github/workflows/release.yml", &signs));
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use maud::{Markup, PreEscaped, html};
 use serde_json::Value;
 
-use crate::report::trace::{Moment, Timeline};
+use crate::report::trace::{Moment, QmpMoment, Timeline};
 use crate::text::terminal_line;
 
 /// The width of the picture in its own units; the browser scales it.
@@ -42,13 +42,6 @@ const LANES: [(&str, &[&str]); 3] = [
     ),
     ("other", &[]),
 ];
-
-/// A QMP event: when it came, in microseconds since the run began, and its name.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct QmpMoment {
-    pub(super) at_us: u64,
-    pub(super) name: String,
-}
 
 /// Draws the timeline.
 pub(super) fn chart(timeline: &Timeline<'_>, qmp: &[QmpMoment]) -> Markup {

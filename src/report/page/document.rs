@@ -7,10 +7,10 @@ use maud::{DOCTYPE, Markup, PreEscaped, html};
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
-use crate::report::trace::Timeline;
+use crate::report::trace::{Timeline, qmp_moments};
 
 use super::PagePicture;
-use super::chart::{QmpMoment, chart, ours};
+use super::chart::{chart, ours};
 use super::facts;
 use super::log::{LogText, PageLog};
 
@@ -123,20 +123,6 @@ fn document(title: &str, body: &Markup) -> String {
 /// The hash by which a content security policy knows a script or style.
 fn hash(text: &str) -> String {
     format!("sha256-{}", Base64::encode_string(&Sha256::digest(text.as_bytes())))
-}
-
-fn qmp_moments(records: &[Value]) -> Vec<QmpMoment> {
-    let events = records
-        .iter()
-        .filter(|record| record["dir"] == "rx")
-        .filter_map(|record| {
-            let line: Value = serde_json::from_str(record["line"].as_str()?).ok()?;
-            Some(QmpMoment {
-                at_us: record["t_us"].as_u64()?,
-                name: crate::text::terminal_line(line.get("event")?.as_str()?, 60),
-            })
-        });
-    events.collect()
 }
 
 fn screens(pictures: &[PagePicture]) -> Markup {

@@ -1,0 +1,9 @@
+//! Runs as OpenTelemetry spans, with the feature `otlp`: their form, and a real collector that takes them.
+#![cfg(feature = "otlp")]
+
+#[path = "../cli_support/mod.rs"]
+mod cli_support;
+mod collector;
+mod form;
+mod refused;
+mod spans;
