@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Boots a live ISO as the seed project's recipes did, and tells when they knew what: the other side of `make compare`.
+# Boots a live ISO as the seed project's recipes did, and tells when they knew what: the other side of `make e2e`.
 #
 #   seed-polling.sh ISO FIRMWARE-CODE FIRMWARE-VARS DIRECTORY [QEMU ARGUMENT...]
 #
@@ -33,7 +33,8 @@ qemu-system-x86_64 "$@" -display none -monitor none -serial "file:$serial" \
   >"$directory/qemu.log" 2>&1 &
 qemu=$!
 # When the guest said that a fault strikes: this script's policy does not look for it, its measurement does.
-(tail -n +1 --follow --pid "$qemu" "$serial" 2>/dev/null | grep --line-buffered -a -m 1 'live-fault: ' >/dev/null &&
+# The search ends with its line, whether or not anything more is printed.
+(grep --text --quiet --max-count 1 'live-fault: ' < <(tail -n +1 --follow --pid "$qemu" "$serial" 2>/dev/null) &&
   date +%s.%N >"$directory/fault") &
 watch=$!
 trap 'kill "$qemu" 2>/dev/null || true; wait "$qemu" "$watch" 2>/dev/null || true' EXIT
