@@ -20,6 +20,7 @@ mod keep;
 mod keys;
 mod launch;
 mod perform;
+mod pictures;
 mod preflight;
 mod prepare;
 mod question;
