@@ -47,6 +47,7 @@ mod watch;
 pub use host::HostFacts;
 pub use images::{ImageRelation, MadeFrom};
 pub use keep::CHECKPOINT;
+pub use pictures::SCREENS;
 pub use preflight::{
     Check, DiskNeeds, FREE_BYTES_MIN, Level, check_leavings, check_memory, check_space, nearest_directory, preflight,
 };

@@ -18,7 +18,7 @@ use crate::units::MIB;
 use super::run::Driver;
 
 /// Where they lie in a run: `<number of the trace's record>-<state>.png`.
-const DIRECTORY: &str = "screens";
+pub const SCREENS: &str = "screens";
 /// How long QEMU may take for one.
 const PICTURE_WITHIN: Duration = Duration::from_secs(2);
 /// The most pictures of a run.
@@ -59,7 +59,7 @@ impl Pictures {
     /// Waits for one that is being written, and takes away what is left of QEMU's own pictures, once it has ended.
     pub(super) async fn clear_up(&self, run: &RunDir) {
         let _ = tokio::time::timeout(PICTURE_WITHIN, self.turn.acquire()).await;
-        let entries = std::fs::read_dir(run.path().join(DIRECTORY));
+        let entries = std::fs::read_dir(run.path().join(SCREENS));
         for entry in entries.into_iter().flatten().flatten() {
             if entry.path().extension().is_some_and(|kind| kind == "ppm") {
                 let _ = std::fs::remove_file(entry.path());
@@ -95,10 +95,16 @@ impl Driver<'_> {
     /// Takes a picture where a record says that the guest has come to a new state. `number`: the record's in the trace.
     pub(super) fn picture(&mut self, number: u64, record: &Record) {
         let Some(state) = shown(record) else { return };
-        if self.vm.is_none() || self.intake.machine.verdict().is_some_and(|verdict| verdict.class != Class::Passed) {
+        if self.vm.is_none()
+            || self
+                .intake
+                .machine
+                .verdict()
+                .is_some_and(|verdict| verdict.class != Class::Passed)
+        {
             return;
         }
-        let Ok(png) = self.run.file(&format!("{DIRECTORY}/{number:04}-{}.png", state.name())) else {
+        let Ok(png) = self.run.file(&format!("{SCREENS}/{number:04}-{}.png", state.name())) else {
             return;
         };
         let Some(turn) = self.pictures.begin() else { return };
@@ -143,7 +149,9 @@ fn encode(ppm: &PathBuf, png: &Path, budget: u64) -> Result<u64, String> {
     let image = encoded?;
     let size_bytes = image.len() as u64;
     if size_bytes > budget {
-        return Err(format!("{size_bytes} bytes are more than the {budget} that are left for pictures"));
+        return Err(format!(
+            "{size_bytes} bytes are more than the {budget} that are left for pictures"
+        ));
     }
     write_atomically(png, &image).map_err(|error| error.to_string())?;
     Ok(size_bytes)
