@@ -110,6 +110,13 @@ fn the_keyboard_is_enough() {
     );
     browser.press("Escape");
     assert_eq!(browser.value("document.activeElement.value"), "");
+    // A screen grows and shrinks.
+    browser.value("document.querySelector('.zoom').focus()");
+    for pressed in ["true", "false"] {
+        browser.press("Enter");
+        let state = "[document.activeElement.ariaPressed, String(!!document.querySelector('figure.large'))]";
+        assert_eq!(browser.value(state), serde_json::json!([pressed, pressed]));
+    }
     assert_eq!(browser.complaints(), [""; 0]);
 }
 

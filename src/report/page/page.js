@@ -165,6 +165,17 @@
     return { section, field, show: (line) => { open(); section.scrollIntoView(); show(line); box.focus({ preventScroll: true }); }, open };
   }
 
+  // A screen is small among others, and large alone.
+  for (const image of document.querySelectorAll('figure img')) {
+    const button = element('button', { type: 'button', class: 'zoom', 'aria-pressed': 'false', title: 'Enlarge' });
+    image.replaceWith(button);
+    button.append(image);
+    button.addEventListener('click', () => {
+      const large = button.closest('figure').classList.toggle('large');
+      button.setAttribute('aria-pressed', String(large));
+    });
+  }
+
   const viewers = new Map();
   for (const section of document.querySelectorAll('section.log')) viewers.set(section.id, viewer(section));
   function follow() {
