@@ -204,7 +204,7 @@ fn pictures(run: &Path) -> Vec<PagePicture> {
         .into_iter()
         .map(|name| format!("{SCREENS}/{name}"));
     let pictures = captured.chain(taken).take(PICTURES_MAX).filter_map(|name| {
-        let (png, _) = end_of(&run.join(&name), PAGE_PICTURES_BYTES_MAX as u64).filter(|(_, offset)| *offset == 0)?;
+        let (png, _) = end_of(&run.join(&name), PAGE_PICTURES_BYTES_MAX).filter(|(_, offset)| *offset == 0)?;
         let text = Some(text(&run.join(Path::new(&name).with_extension("txt")))).filter(|text| !text.is_empty());
         let record = name
             .strip_prefix(SCREENS)

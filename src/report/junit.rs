@@ -1,6 +1,7 @@
 //! `junit.xml`: one test case a stage, for whatever shows test results.
 
 use std::fmt::Write as _;
+use std::path::Path;
 use std::time::Duration;
 
 use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite};
@@ -74,7 +75,7 @@ fn attachments(files: &JunitFiles<'_>, stage: &str, decided: Option<&Verdict>) -
     let there = |name: &str| files.names.iter().any(|known| known == name).then(|| name.to_owned());
     let mut names = Vec::new();
     if let Some(verdict) = decided {
-        let pictures = files.names.iter().filter(|name| name.ends_with(".png"));
+        let pictures = files.names.iter().filter(|name| is_of(name, "png"));
         // What was captured of the stopped machine, else the last one taken.
         let (captured, taken): (Vec<_>, Vec<_>) = pictures.partition(|name| !name.contains('/'));
         names.extend(captured.last().or(taken.last()).map(|name| (*name).clone()));
@@ -86,7 +87,7 @@ fn attachments(files: &JunitFiles<'_>, stage: &str, decided: Option<&Verdict>) -
         let consoles = files
             .names
             .iter()
-            .filter(|name| name.starts_with("serial") && name.ends_with(".log"));
+            .filter(|name| name.starts_with("serial") && is_of(name, "log"));
         names.extend(consoles.cloned());
     }
     let mut lines = String::new();
@@ -100,6 +101,10 @@ fn attachments(files: &JunitFiles<'_>, stage: &str, decided: Option<&Verdict>) -
         }
     }
     lines
+}
+
+fn is_of(name: &str, kind: &str) -> bool {
+    Path::new(name).extension().is_some_and(|is| is == kind)
 }
 
 /// A text that XML allows, of a length that a viewer can show.

@@ -230,7 +230,7 @@ fn ten_megabytes_open_at_once() {
 fn on_paper_it_is_whole() {
     let (page, mut browser) = (Page::of_everything(), Chromium::start());
     browser.open(&page.path(), "");
-    let printed = browser.call("Page.printToPDF", serde_json::json!({ "printBackground": true }));
+    let printed = browser.call("Page.printToPDF", &serde_json::json!({ "printBackground": true }));
     assert!(printed["data"].as_str().unwrap().len() > 20_000);
     browser.value("dispatchEvent(new Event('beforeprint'))");
     let lines = browser.value("document.querySelector('.lines.printed').textContent");

@@ -125,7 +125,11 @@ fn pictures_are_shown_in_their_order_and_not_without_end() {
             picture("screen-1.png", None, 10),
             picture("screens/0008-MarkerSeen.png", Some(8), 10),
             picture("screens/0003-Booting.png", Some(3), 10),
-            picture("screens/0009-Huge.png", Some(9), PAGE_PICTURES_BYTES_MAX),
+            picture(
+                "screens/0009-Huge.png",
+                Some(9),
+                usize::try_from(PAGE_PICTURES_BYTES_MAX).unwrap(),
+            ),
         ],
         ..PageInputs::default()
     });

@@ -95,20 +95,20 @@ impl Chromium {
             events: VecDeque::new(),
             _profile: profile,
         };
-        let target = browser.call("Target.createTarget", json!({ "url": "about:blank" }));
+        let target = browser.call("Target.createTarget", &json!({ "url": "about:blank" }));
         let attached = browser.call(
             "Target.attachToTarget",
-            json!({ "targetId": target["targetId"], "flatten": true }),
+            &json!({ "targetId": target["targetId"], "flatten": true }),
         );
         browser.session = attached["sessionId"].as_str().map(str::to_owned);
         for domain in ["Page", "Runtime", "Log", "Network"] {
-            browser.call(&format!("{domain}.enable"), json!({}));
+            browser.call(&format!("{domain}.enable"), &json!({}));
         }
         browser
     }
 
     /// Gives a command; its answer.
-    pub(crate) fn call(&mut self, method: &str, parameters: Value) -> Value {
+    pub(crate) fn call(&mut self, method: &str, parameters: &Value) -> Value {
         self.last_id += 1;
         let id = self.last_id;
         let mut request = json!({ "id": id, "method": method, "params": parameters });
@@ -154,17 +154,17 @@ impl Chromium {
     pub(crate) fn open(&mut self, page: &Path, fragment: &str) {
         self.events.retain(|event| event["method"] != "Page.loadEventFired");
         // Another fragment alone would load nothing.
-        self.call("Page.navigate", json!({ "url": "about:blank" }));
+        self.call("Page.navigate", &json!({ "url": "about:blank" }));
         self.wait("Page.loadEventFired");
         let url = format!("file://{}{fragment}", page.display());
-        self.call("Page.navigate", json!({ "url": url }));
+        self.call("Page.navigate", &json!({ "url": url }));
         self.wait("Page.loadEventFired");
     }
 
     /// The value of an expression in the page; a promise's, once it is kept.
     pub(crate) fn value(&mut self, expression: &str) -> Value {
         let parameters = json!({ "expression": expression, "awaitPromise": true, "returnByValue": true });
-        let answer = self.call("Runtime.evaluate", parameters);
+        let answer = self.call("Runtime.evaluate", &parameters);
         assert!(
             answer.get("exceptionDetails").is_none(),
             "{}: {}",
@@ -201,17 +201,17 @@ impl Chromium {
         if let Some(text) = text {
             event["text"] = json!(text);
         }
-        self.call("Input.dispatchKeyEvent", event.clone());
+        self.call("Input.dispatchKeyEvent", &event);
         event["type"] = json!("keyUp");
         if let Some(event) = event.as_object_mut() {
             event.remove("text");
         }
-        self.call("Input.dispatchKeyEvent", event);
+        self.call("Input.dispatchKeyEvent", &event);
     }
 
     /// Types a text.
     pub(crate) fn type_text(&mut self, text: &str) {
-        self.call("Input.insertText", json!({ "text": text }));
+        self.call("Input.insertText", &json!({ "text": text }));
     }
 
     /// Shows the page in `light` or `dark`, this many pixels wide.
@@ -219,16 +219,16 @@ impl Chromium {
         let features = json!([{ "name": "prefers-color-scheme", "value": scheme }]);
         self.call(
             "Emulation.setEmulatedMedia",
-            json!({ "media": "", "features": features }),
+            &json!({ "media": "", "features": features }),
         );
         let metrics = json!({ "width": width, "height": height, "deviceScaleFactor": 1, "mobile": false });
-        self.call("Emulation.setDeviceMetricsOverride", metrics);
+        self.call("Emulation.setDeviceMetricsOverride", &metrics);
     }
 
     /// A picture of what is seen, as PNG.
     pub(crate) fn picture(&mut self) -> Vec<u8> {
         use base64ct::{Base64, Encoding as _};
-        let shot = self.call("Page.captureScreenshot", json!({ "format": "png" }));
+        let shot = self.call("Page.captureScreenshot", &json!({ "format": "png" }));
         Base64::decode_vec(shot["data"].as_str().unwrap()).unwrap()
     }
 

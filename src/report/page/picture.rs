@@ -9,7 +9,7 @@ use crate::report::trace::Timeline;
 use crate::units::MIB;
 
 /// The most bytes of pictures that a page holds. What does not fit is named.
-pub const PAGE_PICTURES_BYTES_MAX: usize = 16 * MIB as usize;
+pub const PAGE_PICTURES_BYTES_MAX: u64 = 16 * MIB;
 
 /// A picture on the page.
 #[derive(Debug, Clone, Default)]
@@ -41,11 +41,11 @@ impl<'a> Screens<'a> {
         let mut held_bytes = 0;
         let (mut held, mut left_out) = (Vec::new(), Vec::new());
         for picture in pictures {
-            held_bytes += picture.png.len();
-            if held_bytes > PAGE_PICTURES_BYTES_MAX {
-                held_bytes -= picture.png.len();
+            let size_bytes = picture.png.len() as u64;
+            if held_bytes + size_bytes > PAGE_PICTURES_BYTES_MAX {
                 left_out.push(picture.name.as_str());
             } else {
+                held_bytes += size_bytes;
                 held.push((moment(picture, records, timeline), picture));
             }
         }
@@ -102,8 +102,8 @@ fn moment(picture: &PagePicture, records: &[Value], timeline: &Timeline<'_>) -> 
         };
     }
     // What was captured of a machine that was stopped.
-    let states = timeline.stages.iter().flat_map(|stage| &stage.states);
-    let capturing = states.filter(|span| span.state == "Capturing").last();
+    let mut states = timeline.stages.iter().flat_map(|stage| &stage.states);
+    let capturing = states.rfind(|span| span.state == "Capturing");
     Moment {
         at_us: capturing.map(|span| span.from_us),
         what: "as the machine was stopped".to_owned(),
@@ -115,10 +115,10 @@ fn figure(moment: &Moment, picture: &PagePicture) -> Markup {
     html! {
         figure {
             img src={ "data:image/png;base64," (Base64::encode_string(&picture.png)) } alt={ "The guest's screen, " (moment.what) }
-                width=[size.map(|(width, _)| width)] height=[size.map(|(_, height)| height)];
+                title=(lined(&picture.name)) width=[size.map(|(width, _)| width)] height=[size.map(|(_, height)| height)];
             figcaption {
                 @if let Some(at_us) = moment.at_us { strong { (clock(at_us)) } " " }
-                (moment.what) span.quiet { " " (lined(&picture.name)) }
+                (moment.what)
             }
             @if let Some(text) = &picture.text { details { summary { "The serial console's last screen as text" } pre tabindex="0" { (lined(text)) } } }
         }

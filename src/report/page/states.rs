@@ -75,17 +75,16 @@ impl<'a> Limit<'a> {
     /// The state's own, or else its stage's, if the trace tells it.
     pub(super) fn of(stage: &StageSpan<'a>, span: &Span<'a>) -> Option<Self> {
         let own = closest(span).filter(|(kind, _)| WHOLE.contains(kind));
-        let (kind, from_us, to_us) = match own {
-            Some((kind, to_us)) => (kind, span.from_us, to_us),
-            None => {
-                let of_stage = stage
-                    .states
-                    .iter()
-                    .filter_map(closest)
-                    .find(|(kind, _)| *kind == "stage");
-                of_stage.map(|(kind, to_us)| (kind, stage.from_us(), to_us))?
-            }
+        let of_stage = || {
+            let (kind, to_us) = stage
+                .states
+                .iter()
+                .filter_map(closest)
+                .find(|(kind, _)| *kind == "stage")?;
+            Some((kind, stage.from_us(), to_us))
         };
+        let own = own.map(|(kind, to_us)| (kind, span.from_us, to_us));
+        let (kind, from_us, to_us) = own.or_else(of_stage)?;
         Some(Self { kind, from_us, to_us }).filter(|limit| limit.to_us >= span.to_us)
     }
 }

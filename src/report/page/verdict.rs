@@ -34,13 +34,13 @@ pub(super) fn verdict(result: &Value, timeline: &Timeline<'_>, logs: &Logs<'_>) 
             @if let Some(meaning) = meaning { p.meaning { (meaning) } }
             (strip(result, timeline))
             dl {
-                (part("Detail", "/verdict/detail"))
-                (part("Why", "/verdict/root_cause"))
-                (part("Do", "/verdict/remedy"))
                 (place(result, &class))
                 @if let Some(evidence) = result.pointer("/verdict/evidence").filter(|evidence| evidence.is_object()) {
                     dt { "Evidence" } dd { (evidence_link(evidence, logs)) }
                 }
+                (part("Why", "/verdict/root_cause"))
+                (part("Do", "/verdict/remedy"))
+                (part("Detail", "/verdict/detail"))
                 (part("Cause", "/verdict/cause"))
                 (part("Rule", "/verdict/rule/id"))
                 (part("Tracked", "/verdict/rule/tracker"))
