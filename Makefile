@@ -3,14 +3,14 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lint tests deps guest live recordings e2e bench qemu10 otlp package
+.PHONY: help demo test check lint tests deps browser guest live recordings e2e bench qemu10 otlp package
 
 # The scripts for this machine, and those that a guest's busybox runs.
 begin_with = $(shell find .ci .github fixtures tests -type f -exec awk 'FNR == 1 && /^\#!.*$(1)$$/ { print FILENAME } { nextfile }' {} +)
 host_scripts = $(call begin_with,bash)
 guest_scripts = $(call begin_with,[ \/]sh)
-# Test binaries that start no QEMU.
-light_tests = $(patsubst %,--test %,$(filter-out real_% e2e,$(basename $(notdir $(wildcard tests/*.rs))) $(patsubst tests/%/main.rs,%,$(wildcard tests/*/main.rs))))
+# Test binaries that start neither QEMU nor a browser.
+light_tests = $(patsubst %,--test %,$(filter-out real_% browser e2e,$(basename $(notdir $(wildcard tests/*.rs))) $(patsubst tests/%/main.rs,%,$(wildcard tests/*/main.rs))))
 has_nextest = cargo nextest --version >/dev/null 2>&1
 
 help: ## list the commands
@@ -26,11 +26,12 @@ test: deps ## install what is missing, build the guests, and pass every check an
 	$(MAKE) --no-print-directory guest
 	$(MAKE) --no-print-directory live
 	$(MAKE) --no-print-directory qemu10
+	$(MAKE) --no-print-directory browser
 	$(MAKE) --no-print-directory lint
 	$(MAKE) --no-print-directory tests
 
-check: lint ## the checks and the tests that start no QEMU: the inner loop
-	if $(has_nextest); then cargo nextest run --locked -E 'not binary(/^real_/)'; \
+check: lint ## the checks and the tests that start no QEMU and no browser: the inner loop
+	if $(has_nextest); then cargo nextest run --locked -E 'not binary(/^(real_|browser$$)/)'; \
 	else cargo test --locked --lib --bins $(light_tests); fi
 
 lint: ## formatting, clippy, documentation, shell scripts and, where cargo-deny is installed, dependencies
@@ -62,6 +63,9 @@ bench: guest qemu10 ## time from a failure to a bundle, and from a bundle to a g
 
 deps: ## install the packages that are missing (Debian 12, Debian 13, Ubuntu 24.04)
 	.ci/install-deps
+
+browser: ## install what the tests of the page need: Chromium, and axe-core for it
+	.ci/install-deps --browser
 
 guest: deps ## build the tiny guest, or find the one already built
 	fixtures/guests/tiny/build.sh

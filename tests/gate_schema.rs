@@ -1,9 +1,13 @@
 //! The JSON Schema of gate files: it is the committed one, it knows the parser's keys, and it accepts what is right.
 
+#[path = "support/json_schema.rs"]
+mod json_schema;
+
 use std::path::{Path, PathBuf};
 
 use bootgate::plan;
-use serde_json::{Map, Value as Json};
+use json_schema::misfits;
+use serde_json::Value as Json;
 
 fn fixtures() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures")
@@ -153,85 +157,5 @@ fn the_schema_sees_what_can_be_seen_without_bootgate() {
             Vec::<String>::new(),
             "{name}"
         );
-    }
-}
-
-/// What does not fit, by the part of JSON Schema that our schema uses; a keyword of another part is a panic.
-fn misfits(schema: &Json, value: &Json) -> Vec<String> {
-    let Json::Object(schema) = schema else {
-        return if schema == &Json::Bool(false) {
-            vec![format!("{value} is forbidden")]
-        } else {
-            Vec::new()
-        };
-    };
-    schema
-        .iter()
-        .flat_map(|(keyword, rule)| keyword_misfits(schema, keyword, rule, value))
-        .collect()
-}
-
-fn keyword_misfits(schema: &Map<String, Json>, keyword: &str, rule: &Json, value: &Json) -> Vec<String> {
-    let fits = |schema: &Json| misfits(schema, value).is_empty();
-    let list = rule.as_array().map_or(&[][..], Vec::as_slice);
-    let text = value.as_str();
-    let number = |json: &Json| json.as_f64();
-    let fine = match keyword {
-        "$schema" | "title" | "description" | "default" | "format" | "then" => true,
-        "type" => match rule.as_str() {
-            Some("object") => value.is_object(),
-            Some("array") => value.is_array(),
-            Some("string") => value.is_string(),
-            Some("integer") => value.is_i64(),
-            Some("number") => value.is_number(),
-            Some("boolean") => value.is_boolean(),
-            other => panic!("type {other:?}"),
-        },
-        "enum" => list.contains(value),
-        "const" => rule == value,
-        "minLength" => text.is_none_or(|text| text.chars().count() as u64 >= rule.as_u64().unwrap_or(0)),
-        "maxLength" => text.is_none_or(|text| text.chars().count() as u64 <= rule.as_u64().unwrap_or(0)),
-        "minimum" => number(value).is_none_or(|it| Some(it) >= number(rule)),
-        "maximum" => number(value).is_none_or(|it| Some(it) <= number(rule)),
-        "pattern" => {
-            let pattern = regex::Regex::new(rule.as_str().unwrap_or_default()).expect("a pattern of the schema");
-            text.is_none_or(|text| pattern.is_match(text))
-        }
-        "required" => list
-            .iter()
-            .all(|key| value.get(key.as_str().unwrap_or_default()).is_some()),
-        "anyOf" => list.iter().any(fits),
-        "oneOf" => list.iter().filter(|schema| fits(schema)).count() == 1,
-        "allOf" => return list.iter().flat_map(|schema| misfits(schema, value)).collect(),
-        "if" => {
-            return if fits(rule) {
-                misfits(&schema["then"], value)
-            } else {
-                Vec::new()
-            };
-        }
-        "items" => {
-            return value
-                .as_array()
-                .into_iter()
-                .flatten()
-                .flat_map(|item| misfits(rule, item))
-                .collect();
-        }
-        "properties" => {
-            let entries = value.as_object().into_iter().flatten();
-            let known = entries.filter_map(|(key, value)| Some((rule.get(key)?, value)));
-            return known.flat_map(|(rule, value)| misfits(rule, value)).collect();
-        }
-        "additionalProperties" => {
-            let known = |key: &String| schema["properties"].get(key).is_some();
-            *rule == Json::Bool(false) && value.as_object().is_none_or(|table| table.keys().all(known))
-        }
-        other => panic!("the schema uses `{other}`, which this test does not know"),
-    };
-    if fine {
-        Vec::new()
-    } else {
-        vec![format!("{value} does not fit {keyword} {rule}")]
     }
 }

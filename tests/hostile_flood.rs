@@ -11,7 +11,7 @@ use bootgate::units::{KIB, MIB};
 
 /// How much the process may grow while the flood passes.
 const GROWTH_BYTES_MAX: u64 = 8 * MIB;
-const FLOOD_BYTES: u64 = 64 * MIB;
+const FLOOD_BYTES: u64 = 100 * MIB;
 const MARKERS: u64 = 1000;
 
 fn resident_bytes() -> u64 {
@@ -22,7 +22,7 @@ fn resident_bytes() -> u64 {
 
 /// Half of the flood in lines, a marker in every so many of them; half as one line without end, a marker behind it.
 fn flood(mut guest: &UnixStream) {
-    let filler = b"\x1b[32mfiller \xe2\x9c\x93\x1b[0m line\r\n".repeat(1400);
+    let filler = b"\x1b[32mfiller \xe2\x9c\x93\x1b[0m <b>line</b> ::error::x ##[group]y\xff\r\n".repeat(1400);
     let per_marker = FLOOD_BYTES / 2 / MARKERS;
     for _ in 0..MARKERS {
         guest

@@ -109,7 +109,32 @@ fn assert_whole_gate_passes(gate: &GateFile, row: &str) -> Run {
     assert_every_step(&run);
     let reached: Vec<_> = stages(&run).iter().map(|stage| &stage["reached"]).collect();
     assert_eq!(reached, ["login", "installed", "target"]);
+    assert_screens(&run);
     run
+}
+
+/// Of both machines there are pictures, taken as they went on, and they are on the page. Which states they show depends on how
+/// fast one follows the other.
+fn assert_screens(run: &Run) {
+    let entries = std::fs::read_dir(run.path.join("screens")).unwrap().map(Result::unwrap);
+    let mut names: Vec<_> = entries.map(|entry| entry.file_name().into_string().unwrap()).collect();
+    names.sort();
+    let shows = |states: &[&str]| {
+        states
+            .iter()
+            .any(|state| names.iter().any(|name| name.ends_with(&format!("-{state}.png"))))
+    };
+    assert!(
+        shows(&["MarkerSeen", "SshStable"]) && shows(&["Verifying"]),
+        "{names:?}"
+    );
+    let page = std::fs::read_to_string(run.path.join("report.html")).unwrap();
+    assert_eq!(page.matches("data:image/png;base64,").count(), names.len(), "{names:?}");
+    for name in names {
+        let png = std::fs::File::open(run.path.join("screens").join(&name)).unwrap();
+        let picture = png::Decoder::new(std::io::BufReader::new(png)).read_info();
+        assert!(picture.is_ok_and(|picture| picture.info().width >= 640), "{name}");
+    }
 }
 
 #[test]

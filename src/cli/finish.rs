@@ -14,7 +14,7 @@ use crate::evidence::{
 use crate::machine::{Class, Part, StageOutcome};
 use crate::plan::{DiskUse, FailurePolicy, Plan};
 use crate::qemu::disk;
-use crate::report::{Closing, PAGE_LOG_BYTES_MAX, ResultInputs, junit, result_json, summary};
+use crate::report::{Closing, JunitFiles, PAGE_LOG_BYTES_MAX, ResultInputs, junit, result_json, summary};
 use crate::units::MIB;
 
 use super::print::Printer;
@@ -111,7 +111,13 @@ pub(super) fn write(plan: &Plan, run: &RunDir, outcome: &Outcome, ending: &Endin
         run: run.path(),
         bundle: ending.kept.bundle(),
     };
-    let junit = junit(plan, outcome, &evidence).map_err(|error| error.to_string());
+    let names = report::attachments(run.path());
+    let files = JunitFiles {
+        evidence: &evidence,
+        prefix: &attached_below(run.path()),
+        names: &names,
+    };
+    let junit = junit(plan, outcome, &files).map_err(|error| error.to_string());
     for (name, text) in [("junit.xml", junit), ("summary.md", Ok(summary(&closing)))] {
         let write = |text: String| {
             let write = || write_atomically(&run.path().join(name), text.as_bytes());
@@ -135,6 +141,13 @@ pub(super) fn write(plan: &Plan, run: &RunDir, outcome: &Outcome, ending: &Endin
     result
 }
 
+/// What stands before the name of a file of the run where a viewer of test results looks for it: GitLab looks below the project.
+fn attached_below(run: &Path) -> String {
+    let project = std::env::var_os("CI_PROJECT_DIR").map(PathBuf::from);
+    let below = project.and_then(|project| run.strip_prefix(project).ok());
+    format!("{}/", below.unwrap_or(run).display())
+}
+
 /// The page is made of the run's files, as `bootgate report` makes it.
 fn write_page(run: &RunDir, outcome: &Outcome) -> Result<(), String> {
     let log_bytes_max = match outcome.verdict.class {
@@ -142,7 +155,7 @@ fn write_page(run: &RunDir, outcome: &Outcome) -> Result<(), String> {
         _ => PAGE_LOG_BYTES_MAX,
     };
     let record = RunRecord::read(run.path()).map_err(|error| error.to_string())?;
-    let page = report::page_of(&record, log_bytes_max).map_err(|error| error.to_string())?;
+    let page = report::page_of(&record, log_bytes_max, true).map_err(|error| error.to_string())?;
     let write = || write_atomically(&run.path().join(report::PAGE), page.as_bytes());
     run.reserve().retry(write).map_err(|error| error.to_string())
 }

@@ -5,10 +5,10 @@ use std::io::{Read as _, Seek as _, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use crate::driver::SCREENS;
 use crate::evidence::{self, EvidenceError, KEPT_GATE, RunRecord, read_journal, write_atomically};
 use crate::machine::Verdict;
-use crate::report::{PAGE_LOG_BYTES_MAX, PageInputs, PageLog, PagePicture, report_page};
-use crate::screen::PPM_BYTES_MAX;
+use crate::report::{PAGE_LOG_BYTES_MAX, PAGE_PICTURES_BYTES_MAX, PageInputs, PageLog, PagePicture, report_page};
 use crate::units::MIB;
 use clap::Args;
 
@@ -18,6 +18,10 @@ use super::{args, say};
 pub(super) const PAGE: &str = "report.html";
 /// The most bytes of a small text that a page holds.
 const TEXT_BYTES_MAX: u64 = MIB;
+/// The most bytes of all logs of a page.
+const LOGS_BYTES_MAX: u64 = 32 * MIB;
+/// The most files that a page leads to.
+const FILES_MAX: usize = 100;
 /// The most logs of a page.
 const LOGS_MAX: usize = 40;
 /// The most pictures of a page.
@@ -51,7 +55,8 @@ impl Report {
             }
         };
         let to = self.output.unwrap_or_else(|| record.path.join(PAGE));
-        let page = match page_of(&record, PAGE_LOG_BYTES_MAX) {
+        let is_beside = to.parent() == Some(&record.path);
+        let page = match page_of(&record, PAGE_LOG_BYTES_MAX, is_beside) {
             Ok(page) => page,
             Err(error) => {
                 say::tell(format_args!("error: {error}"));
@@ -68,8 +73,9 @@ impl Report {
     }
 }
 
-/// The page of a run, from its files. Of each log it holds the last `log_bytes_max`.
-pub(super) fn page_of(run: &RunRecord, log_bytes_max: u64) -> Result<String, EvidenceError> {
+/// The page of a run, from its files. Of each log it holds the last `log_bytes_max`. One that lies in the run's directory
+/// leads to the files there.
+pub(super) fn page_of(run: &RunRecord, log_bytes_max: u64, is_beside: bool) -> Result<String, EvidenceError> {
     let result = run.result()?.unwrap_or_else(|| serde_json::json!({
         "run": run.info.id, "gate": run.info.gate,
         "verdict": { "class": "interrupted", "title": "The run has no verdict: its bootgate was killed, or it still goes on." },
@@ -79,6 +85,7 @@ pub(super) fn page_of(run: &RunRecord, log_bytes_max: u64) -> Result<String, Evi
         .map(|read| read.records)
         .unwrap_or_default();
     Ok(report_page(&PageInputs {
+        files: if is_beside { files(&run.path) } else { Vec::new() },
         logs: logs(&run.path, log_bytes_max),
         pictures: pictures(&run.path),
         argv: text(&run.path.join("argv.txt")),
@@ -90,25 +97,77 @@ pub(super) fn page_of(run: &RunRecord, log_bytes_max: u64) -> Result<String, Evi
 }
 
 /// The output of the stages' commands, and the consoles, as they lie in the run: an interrupted one has no list of them.
-fn logs(run: &Path, bytes_max: u64) -> Vec<PageLog> {
+fn logs(run: &Path, log_bytes_max: u64) -> Vec<PageLog> {
+    let of_kind = |prefix: &'static str, title: &'static str| {
+        let names = names(run, prefix, "log").into_iter();
+        names.map(move |name| (format!("{title}{}", of_machine(&name)), name, prefix == "firmware"))
+    };
     let outputs = names(&run.join("ssh"), "", "log").into_iter().map(|name| {
         let title = format!("Output of {}", name.trim_end_matches(".log"));
-        (format!("ssh/{name}"), title)
+        (title, format!("ssh/{name}"), false)
     });
-    let consoles = names(run, "serial", "log")
-        .into_iter()
-        .chain(names(run, "firmware", "log"));
-    let consoles = consoles.map(|name| (name.clone(), format!("Console {name}")));
-    let logs = consoles.chain(outputs).take(LOGS_MAX).filter_map(|(name, title)| {
-        let (bytes, offset_bytes) = end_of(&run.join(&name), bytes_max)?;
+    let logs = of_kind("serial", "Console")
+        .chain(outputs)
+        .chain(of_kind("screen-text", "Text on the screen"))
+        .chain(of_kind("firmware", "Firmware"));
+    let mut left_bytes = LOGS_BYTES_MAX;
+    let logs = logs.take(LOGS_MAX).filter_map(|(title, name, is_minor)| {
+        let (bytes, offset_bytes) = end_of(&run.join(&name), log_bytes_max.min(left_bytes))?;
+        left_bytes -= bytes.len() as u64;
         Some(PageLog {
             name,
             title,
             bytes,
             offset_bytes,
+            is_minor,
         })
     });
     logs.filter(|log| !log.bytes.is_empty()).collect()
+}
+
+/// ` of machine 2`, of `serial-2.log`.
+fn of_machine(name: &str) -> String {
+    let number = name.trim_end_matches(".log").rsplit('-').next().unwrap_or_default();
+    match number.parse::<u32>() {
+        Ok(number) => format!(" of machine {number}"),
+        Err(_) => String::new(),
+    }
+}
+
+/// The files that a viewer of test results may show, the page included.
+pub(super) fn attachments(run: &Path) -> Vec<String> {
+    let captured = names(run, "screen-", "png");
+    let taken = names(&run.join(SCREENS), "", "png")
+        .into_iter()
+        .map(|name| format!("{SCREENS}/{name}"));
+    let files = captured.into_iter().chain(taken).chain(files(run));
+    files.chain([PAGE.to_owned()]).collect()
+}
+
+/// The files that a reader of the page may want, as they lie beside it.
+fn files(run: &Path) -> Vec<String> {
+    let known = [
+        "result.json",
+        "summary.md",
+        "junit.xml",
+        "trace.jsonl",
+        "qmp.jsonl",
+        "inputs.jsonl",
+        "argv.txt",
+        "qemu.stderr",
+    ];
+    let known = known
+        .into_iter()
+        .filter(|name| run.join(name).is_file())
+        .map(str::to_owned);
+    let logs = ["serial", "firmware", "screen-text"]
+        .into_iter()
+        .flat_map(|prefix| names(run, prefix, "log"));
+    let casts = names(run, "serial", "cast");
+    let outputs = names(&run.join("ssh"), "", "log")
+        .into_iter()
+        .map(|name| format!("ssh/{name}"));
+    known.chain(logs).chain(casts).chain(outputs).take(FILES_MAX).collect()
 }
 
 /// The names of a directory's files that begin and end so, in order.
@@ -137,14 +196,25 @@ fn text(path: &Path) -> String {
     String::from_utf8_lossy(&bytes).into_owned()
 }
 
-/// The pictures of the guest's screen, each with the text of the console's last screen if it is there.
+/// The pictures of the guest's screen: those taken as the run went on, and those of a machine that was stopped, with the text
+/// of the console's last screen.
 fn pictures(run: &Path) -> Vec<PagePicture> {
-    let names = names(run, "screen-", "png");
-    let pictures = names.into_iter().take(PICTURES_MAX).filter_map(|name| {
-        let (png, _) = end_of(&run.join(&name), PPM_BYTES_MAX as u64).filter(|(_, offset)| *offset == 0)?;
-        let beside = run.join(Path::new(&name).with_extension("txt"));
-        let text = Some(text(&beside)).filter(|text| !text.is_empty());
-        Some(PagePicture { name, png, text })
+    let captured = names(run, "screen-", "png").into_iter();
+    let taken = names(&run.join(SCREENS), "", "png")
+        .into_iter()
+        .map(|name| format!("{SCREENS}/{name}"));
+    let pictures = captured.chain(taken).take(PICTURES_MAX).filter_map(|name| {
+        let (png, _) = end_of(&run.join(&name), PAGE_PICTURES_BYTES_MAX).filter(|(_, offset)| *offset == 0)?;
+        let text = Some(text(&run.join(Path::new(&name).with_extension("txt")))).filter(|text| !text.is_empty());
+        let record = name
+            .strip_prefix(SCREENS)
+            .and_then(|name| name.strip_prefix('/')?.split('-').next()?.parse().ok());
+        Some(PagePicture {
+            name,
+            png,
+            text,
+            record,
+        })
     });
     pictures.collect()
 }

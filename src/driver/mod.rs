@@ -20,6 +20,7 @@ mod keep;
 mod keys;
 mod launch;
 mod perform;
+mod pictures;
 mod preflight;
 mod prepare;
 mod question;
@@ -47,6 +48,7 @@ mod watch;
 pub use host::HostFacts;
 pub use images::{ImageRelation, MadeFrom};
 pub use keep::CHECKPOINT;
+pub use pictures::SCREENS;
 pub use preflight::{
     Check, DiskNeeds, FREE_BYTES_MIN, Level, check_leavings, check_memory, check_space, nearest_directory, preflight,
 };

@@ -19,6 +19,7 @@ use super::fact::Fact;
 use super::host::HostFacts;
 use super::input::{INPUTS_MAX, Input, VmInput};
 use super::intake::Intake;
+use super::pictures::Pictures;
 use super::prepare::Workshop;
 use super::recorder::Recorder;
 use super::secrets::Secrets;
@@ -167,12 +168,14 @@ pub async fn run(
         consoles_open: 0,
         console_tail: Vec::new(),
         queued: VecDeque::new(),
+        pictures: Pictures::default(),
     };
     let effects = driver.intake.start(started);
     driver.perform_all(started, effects);
     driver.drain();
     driver.run_to_end(&mut received, signals).await;
     driver.drop_vm();
+    driver.pictures.clear_up(&driver.run).await;
     Ok(driver.outcome())
 }
 
@@ -199,6 +202,7 @@ pub(super) struct Driver<'a> {
     pub(super) consoles_open: usize,
     console_tail: Vec<String>,
     queued: VecDeque<Fact>,
+    pub(super) pictures: Pictures,
 }
 
 impl Driver<'_> {
@@ -313,6 +317,7 @@ impl Driver<'_> {
             tracing::warn!(%error, "a trace record was lost");
         }
         self.observer.record(at, record);
+        self.picture(self.trace_seq, record);
     }
 
     /// Forgets the machine: nothing of it is listened to from here on.

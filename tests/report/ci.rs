@@ -45,18 +45,18 @@ fn closing<'a>(plan: &'a bootgate::plan::Plan, outcome: &'a Outcome) -> Closing<
     }
 }
 
-fn summary_of(outcome: &Outcome) -> String {
+pub(crate) fn summary_of(outcome: &Outcome) -> String {
     summary(&closing(&plan(), outcome))
 }
 
-fn commands_of(outcome: &Outcome) -> Vec<String> {
+pub(crate) fn commands_of(outcome: &Outcome) -> Vec<String> {
     let (plan, file) = (plan(), "gates/100%,x:y.toml");
     let marks = annotations(&closing(&plan, outcome), file);
     marks.iter().map(Annotation::to_command).collect()
 }
 
 /// The lines of a run as a job's log has them.
-fn log_of(ci: Ci, records: &[Record]) -> String {
+pub(crate) fn log_of(ci: Ci, records: &[Record]) -> String {
     let mut groups = Groups::new(ci);
     let mut log = String::new();
     for record in records {
@@ -176,11 +176,12 @@ fn read_outputs(text: &str) -> Vec<(String, String)> {
 #[test]
 fn the_page_is_bounded_and_whole() {
     let mut outcome = outcome(Class::Failed);
-    outcome.reports[0].remarks = vec!["`".repeat(4000); 10_000];
-    outcome.console_tail = vec!["x`".repeat(3000); 20_000];
+    outcome.reports[0].remarks = vec!["`".repeat(4000); 100];
+    // Each of these lines is shown with 200 characters: together they are more than the page may have.
+    outcome.console_tail = vec!["x`".repeat(150); SUMMARY_BYTES_MAX / 200];
     let page = summary_of(&outcome);
     assert!(page.len() <= SUMMARY_BYTES_MAX, "{}", page.len());
-    assert!(page.contains("does not fit"));
+    assert!(page.contains("does not fit") && page.contains("more\n"));
     assert_sane(&page);
 }
 
@@ -192,7 +193,7 @@ fn read_markdown(page: &str) -> Vec<Event<'_>> {
 }
 
 /// A page in which only our own structure is: no link, no picture, no tag that is not ours, no heading but one.
-fn assert_sane(page: &str) {
+pub(crate) fn assert_sane(page: &str) {
     use pulldown_cmark::Tag;
     let mut headings = 0;
     for event in read_markdown(page) {
@@ -213,7 +214,7 @@ fn assert_sane(page: &str) {
 }
 
 /// Bytes of which hostile text is made.
-fn hostile() -> impl Strategy<Value = String> {
+pub(crate) fn hostile() -> impl Strategy<Value = String> {
     let parts = vec![
         "::",
         "##[",
@@ -264,7 +265,7 @@ fn hostile() -> impl Strategy<Value = String> {
 }
 
 /// The outcome of a run whose guest, whose rules and whose gate say this wherever they can.
-fn saying(class: Class, text: &str) -> Outcome {
+pub(crate) fn saying(class: Class, text: &str) -> Outcome {
     let mut outcome = outcome(class);
     let verdict = &mut outcome.verdict;
     text.clone_into(&mut verdict.detail);

@@ -1,7 +1,7 @@
 //! The page of a run, with a guest that means harm.
 
 use bootgate::machine::Class;
-use bootgate::report::{PageInputs, PageLog, PagePicture, report_page};
+use bootgate::report::{PAGE_PICTURES_BYTES_MAX, PageInputs, PageLog, PagePicture, report_page};
 use proptest::prelude::*;
 use serde_json::json;
 
@@ -13,10 +13,11 @@ fn log(name: &str, bytes: &[u8]) -> PageLog {
         title: format!("Console {name}"),
         bytes: bytes.to_vec(),
         offset_bytes: 0,
+        is_minor: false,
     }
 }
 
-fn page(class: Class, bytes: &[u8]) -> String {
+pub(crate) fn page(class: Class, bytes: &[u8]) -> String {
     let records = crate::traced();
     let qmp = [json!({"t_us": 1_000_000, "dir": "rx", "line": "{\"event\": \"RESET<script>\", \"data\": {}}"})];
     report_page(&PageInputs {
@@ -28,14 +29,16 @@ fn page(class: Class, bytes: &[u8]) -> String {
             name: format!("screen-{HOSTILE}.png"),
             png: vec![0x89, b'P'],
             text: Some(HOSTILE.to_owned()),
+            record: None,
         }],
         argv: HOSTILE.to_owned(),
         gate: HOSTILE.to_owned(),
+        files: vec!["serial.log".to_owned(), HOSTILE.to_owned()],
     })
 }
 
 /// What a browser would read as elements, in order: the page is well-formed by construction, so names are enough.
-fn elements(page: &str) -> Vec<&str> {
+pub(crate) fn elements(page: &str) -> Vec<&str> {
     let tags = page.split('<').skip(1);
     tags.map(|tag| tag.split([' ', '>', '\n']).next().unwrap_or_default())
         .collect()
@@ -59,6 +62,86 @@ fn a_guest_adds_no_element_and_no_control_character() {
     assert_eq!(elements(&plain), elements(&hostile));
     let acts = |c: char| (c.is_control() && c != '\n') || ('\u{202a}'..='\u{202e}').contains(&c);
     assert_eq!(hostile.chars().find(|c| acts(*c)), None);
+}
+
+/// The headings' levels, and the landmarks, in order.
+fn structure(page: &str) -> Vec<&str> {
+    let wanted = ["h1", "h2", "h3", "header", "nav", "main", "/main"];
+    elements(page)
+        .into_iter()
+        .filter(|name| wanted.contains(name))
+        .collect()
+}
+
+#[test]
+fn it_is_one_page_with_its_parts_in_order() {
+    for class in [Class::Failed, Class::Passed] {
+        let page = page(class, b"x");
+        let structure = structure(&page);
+        assert_eq!(structure[..4], ["header", "nav", "main", "h1"]);
+        assert_eq!(structure.last(), Some(&"/main"));
+        assert_eq!(structure.iter().filter(|name| **name == "h1").count(), 1);
+        // Stages, timeline, screens, one log, machine, how to reproduce, files.
+        assert_eq!(
+            structure.iter().filter(|name| **name == "h2").count(),
+            7,
+            "{structure:?}"
+        );
+        assert!(page.contains("<html lang=\"en\">") && page.contains("<title>"));
+        // Each link within the page leads somewhere.
+        for link in page.split("href=\"#").skip(1) {
+            let id = link.split(['"', ':']).next().unwrap();
+            assert!(page.contains(&format!("id=\"{id}\"")), "#{id}");
+        }
+        // Each part has its name.
+        for named in page.split("aria-labelledby=\"").skip(1) {
+            let id = named.split('"').next().unwrap();
+            assert!(page.contains(&format!("id=\"{id}\"")), "{id}");
+        }
+    }
+}
+
+#[test]
+fn pictures_are_shown_in_their_order_and_not_without_end() {
+    let records = crate::traced();
+    let records: Vec<_> = records
+        .into_iter()
+        .zip(1_u64..)
+        .map(|(mut record, number)| {
+            record["seq"] = number.into();
+            record
+        })
+        .collect();
+    let picture = |name: &str, record, size_bytes| PagePicture {
+        name: name.to_owned(),
+        png: vec![0; size_bytes],
+        text: None,
+        record,
+    };
+    let page = report_page(&PageInputs {
+        result: crate::result(Class::Failed),
+        records: &records,
+        pictures: vec![
+            picture("screen-1.png", None, 10),
+            picture("screens/0008-MarkerSeen.png", Some(8), 10),
+            picture("screens/0003-Booting.png", Some(3), 10),
+            picture(
+                "screens/0009-Huge.png",
+                Some(9),
+                usize::try_from(PAGE_PICTURES_BYTES_MAX).unwrap(),
+            ),
+        ],
+        ..PageInputs::default()
+    });
+    let order = [
+        "Booting: kernel-seen",
+        "MarkerSeen: marker-seen",
+        "as the machine was stopped",
+    ];
+    let places: Vec<_> = order.iter().map(|what| page.rfind(what)).collect();
+    assert!(places.is_sorted() && places.iter().all(Option::is_some), "{places:?}");
+    assert!(page.contains("Not on the page, for their size: screens/0009-Huge.png"));
+    assert!(page.len() < 200_000);
 }
 
 #[test]

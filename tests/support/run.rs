@@ -1,6 +1,9 @@
 //! Runs the program on a gate file, follows it, and reads what it left.
 #![allow(dead_code, reason = "each test binary uses its part")]
 
+#[path = "json_schema.rs"]
+mod json_schema;
+
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
@@ -16,6 +19,7 @@ use crate::follow::{Fault, Follow, Seen};
 use crate::gate::GateFile;
 use crate::keep::keep;
 use crate::replay::assert_replays;
+use json_schema::misfits;
 
 /// A run that goes on.
 pub(crate) struct Running {
@@ -304,7 +308,21 @@ impl Run {
         for evidence in self.trace.iter().map(|record| &record["evidence"]) {
             self.audit_evidence(evidence);
         }
+        self.audit_forms();
         assert_replays(&self.path, &self.trace);
+    }
+
+    /// What is written for programs is what the schemas say.
+    fn audit_forms(&self) {
+        let schema = |name: &str| {
+            let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures").join(name);
+            serde_json::from_str::<Value>(&std::fs::read_to_string(path).unwrap()).unwrap()
+        };
+        let (result, trace) = (schema("result.schema.json"), schema("trace.schema.json"));
+        assert_eq!(misfits(&result, &self.result), [""; 0], "result.json");
+        for record in &self.trace {
+            assert_eq!(misfits(&trace, record), [""; 0], "trace.jsonl: {record}");
+        }
     }
 
     fn audit_evidence(&self, evidence: &Value) {

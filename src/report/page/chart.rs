@@ -6,6 +6,9 @@ use serde_json::Value;
 use crate::report::trace::{Moment, QmpMoment, Timeline};
 use crate::text::terminal_line;
 
+use super::picture::Screens;
+use super::states::Limit;
+
 /// The width of the picture in its own units; the browser scales it.
 const WIDTH: u64 = 1200;
 /// Where the time begins.
@@ -44,9 +47,11 @@ const LANES: [(&str, &[&str]); 3] = [
 ];
 
 /// Draws the timeline.
-pub(super) fn chart(timeline: &Timeline<'_>, qmp: &[QmpMoment]) -> Markup {
+pub(super) fn chart(timeline: &Timeline<'_>, qmp: &[QmpMoment], screens: &Screens<'_>) -> Markup {
     let scale = Scale::new(timeline);
-    let rows = 2 + LANES.len() as u64 + 1;
+    let qmp_row = 2 + LANES.len() as u64;
+    let screens_row = qmp_row + u64::from(!qmp.is_empty());
+    let rows = screens_row + u64::from(!screens.is_empty());
     let height = ROW_HEIGHT * (rows + 1);
     html! {
         svg.chart viewBox={ "0 0 " (WIDTH) " " (height) } role="img" aria-label="Timeline; the table below says the same" {
@@ -56,8 +61,7 @@ pub(super) fn chart(timeline: &Timeline<'_>, qmp: &[QmpMoment]) -> Markup {
             @for stage in &timeline.stages {
                 (bar(&scale, 0, (stage.from_us(), stage.to_us()), stage.name, stage.outcome.unwrap_or("running")))
                 @for state in &stage.states {
-                    @let deadline = state.left_by.and_then(|record| deadline(record, state.to_us));
-                    @if let Some((kind, at_us)) = &deadline { (limit(&scale, (state.from_us, *at_us), kind)) }
+                    @if let Some(known) = Limit::of(stage, state) { (limit(&scale, (state.from_us, known.to_us), known.kind)) }
                     (bar(&scale, 1, (state.from_us, state.to_us), state.state, "state"))
                 }
             }
@@ -67,9 +71,13 @@ pub(super) fn chart(timeline: &Timeline<'_>, qmp: &[QmpMoment]) -> Markup {
                     (mark(&scale, row, moment.at_us, &hint(moment), moment.what == "verdict"))
                 }
             }
-            (lane_name(rows - 1, "QMP"))
+            @if !qmp.is_empty() { (lane_name(qmp_row, "QMP")) }
             @for event in qmp.iter().take(MARKS_MAX) {
-                (mark(&scale, rows - 1, event.at_us, &event.name, false))
+                (mark(&scale, qmp_row, event.at_us, &event.name, false))
+            }
+            @if !screens.is_empty() { (lane_name(screens_row, "screens")) }
+            @for (at_us, what) in screens.moments() {
+                (mark(&scale, screens_row, at_us, what, false))
             }
         }
     }
@@ -161,14 +169,6 @@ fn limit(scale: &Scale, (from_us, to_us): (u64, u64), kind: &str) -> Markup {
             rect.limit x=(scale.x(from_us)) y=(2 * ROW_HEIGHT - 3) width=(scale.width(from_us, to_us)) height="3" {}
         }
     }
-}
-
-/// The deadline that was closest when the state was left.
-fn deadline(record: &Value, left_us: u64) -> Option<(String, u64)> {
-    let deadline = record.get("deadline")?;
-    let left_ms = deadline.get("left_ms")?.as_u64()?;
-    let kind = deadline.get("kind")?.as_str()?.to_owned();
-    Some((kind, left_us.saturating_add(left_ms.saturating_mul(1000))))
 }
 
 fn mark(scale: &Scale, row: u64, at_us: u64, hint: &str, important: bool) -> Markup {

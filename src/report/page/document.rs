@@ -1,9 +1,7 @@
 //! The whole page: one file, no network, nothing of a guest's that acts.
 
-use std::fmt::Write as _;
-
 use base64ct::{Base64, Encoding as _};
-use maud::{DOCTYPE, Markup, PreEscaped, html};
+use maud::{DOCTYPE, Markup, html};
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
@@ -12,12 +10,13 @@ use crate::report::trace::{Timeline, qmp_moments};
 use super::PagePicture;
 use super::chart::{chart, ours};
 use super::facts;
-use super::log::{LogText, PageLog};
+use super::log::PageLog;
+use super::logs::Logs;
+use super::picture::Screens;
+use super::{states, verdict};
 
 const STYLE: &str = include_str!("page.css");
 const SCRIPT: &str = include_str!("page.js");
-/// The lines of a log that are there without a script.
-const PLAIN_LINES: usize = 200;
 
 /// What a page shows.
 #[derive(Debug, Clone, Default)]
@@ -30,67 +29,53 @@ pub struct PageInputs<'a> {
     pub qmp: &'a [Value],
     /// Consoles and the output of commands.
     pub logs: Vec<PageLog>,
-    /// Pictures of the screen, in order.
+    /// Pictures of the screen.
     pub pictures: Vec<PagePicture>,
     /// QEMU's command lines.
     pub argv: String,
     /// The gate file, without its secrets.
     pub gate: String,
-}
-
-/// Where the lines of the logs are on the page.
-pub(super) struct Lines<'a>(Vec<(&'a str, LogText)>);
-
-impl Lines<'_> {
-    /// The log and the line that hold a byte of a file.
-    pub(super) fn find(&self, file: &str, offset_bytes: u64) -> Option<(String, usize)> {
-        let at = self.0.iter().position(|(name, _)| *name == file)?;
-        let line = self.0[at].1.line_of(offset_bytes)?;
-        Some((log_id(at), line))
-    }
-}
-
-fn log_id(number: usize) -> String {
-    format!("log-{number}")
+    /// The files that lie beside the page.
+    pub files: Vec<String>,
 }
 
 /// The page of a run.
 pub fn report_page(inputs: &PageInputs<'_>) -> String {
     let timeline = Timeline::new(inputs.records);
-    let lines = Lines(
-        inputs
-            .logs
-            .iter()
-            .map(|log| (log.name.as_str(), LogText::new(log)))
-            .collect(),
-    );
+    let logs = Logs::new(&inputs.logs);
+    let screens = Screens::new(&inputs.pictures, inputs.records, &timeline);
     let result = &inputs.result;
-    let title = format!(
-        "{}: {}",
-        facts::text(result, "/verdict/class"),
-        facts::text(result, "/run")
-    );
+    let gate = facts::text(result, "/gate");
+    let subject = [facts::text(result, "/run"), gate.clone(), "bootgate".to_owned()];
+    let subject = subject.into_iter().find(|name| !name.is_empty()).unwrap_or_default();
+    let title = format!("{}: {subject}", facts::text(result, "/verdict/class"));
     let body = html! {
         a.skip href="#verdict" { "Skip to the verdict" }
-        header { p { "bootgate report of gate " strong { (facts::text(result, "/gate")) } }
-            nav aria-label="Parts of this page" {
-                a href="#stages" { "Stages" } " " a href="#timeline" { "Timeline" } " "
-                @if !inputs.pictures.is_empty() { a href="#screens" { "Screens" } " " }
-                @for (at, log) in inputs.logs.iter().enumerate() { a href={ "#" (log_id(at)) } { (facts::lined(&log.title)) } " " }
-                a href="#machine" { "Machine" }
-            }
+        header { p { "bootgate report" @if !gate.is_empty() { " of gate " strong { (gate) } } }
+            nav aria-label="Parts of this page" { ul {
+                @if result.get("stages").is_some() { li { a href="#stages" { "Stages" } } " " }
+                li { a href="#timeline" { "Timeline" } } " "
+                @if !screens.is_empty() { li { a href="#screens" { "Screens" } } " " }
+                (logs.links())
+                @if result.get("host").is_some() { li { a href="#machine" { "Machine" } } " " }
+                li { a href="#reproduce" { "Reproduce" } }
+            } }
         }
         main {
-            (facts::verdict(result, &lines))
-            (facts::stages(result, &lines))
-            section #timeline {
-                h2 { "Timeline" }
-                div.wide tabindex="0" role="group" aria-label="Timeline" { (chart(&timeline, &qmp_moments(inputs.qmp))) }
-                (facts::trace(&timeline, &lines))
+            (verdict::verdict(result, &timeline, &logs))
+            (facts::stages(result, &logs))
+            section #timeline aria-labelledby="timeline-heading" {
+                h2 #timeline-heading { "Timeline" }
+                div.wide tabindex="0" role="group" aria-label="Timeline" { (chart(&timeline, &qmp_moments(inputs.qmp), &screens)) }
+                p.note { "The thin line under a state is the time it had. A dot is an event; the large one is the verdict. All times are of one clock, since the run began." }
+                (states::states(&timeline))
+                (states::trace(&timeline, &logs))
             }
-            (screens(&inputs.pictures))
-            @for (at, (log, (_, text))) in inputs.logs.iter().zip(&lines.0).enumerate() { (log_section(at, log, text)) }
-            (facts::machine(result, &inputs.argv, &inputs.gate))
+            (screens.section())
+            (logs.sections(result, &timeline))
+            (facts::machine(result))
+            (facts::reproduce(inputs))
+            (facts::files(&inputs.files))
         }
     };
     document(&title, &body)
@@ -111,6 +96,9 @@ fn document(title: &str, body: &Markup) -> String {
                 meta http-equiv="Content-Security-Policy" content=(policy);
                 meta name="viewport" content="width=device-width, initial-scale=1";
                 meta name="color-scheme" content="light dark";
+                meta name="referrer" content="no-referrer";
+                // Else a browser asks the server of an artefact for one.
+                link rel="icon" href="data:,";
                 title { (title) }
                 style { (ours(STYLE)) }
             }
@@ -123,73 +111,4 @@ fn document(title: &str, body: &Markup) -> String {
 /// The hash by which a content security policy knows a script or style.
 fn hash(text: &str) -> String {
     format!("sha256-{}", Base64::encode_string(&Sha256::digest(text.as_bytes())))
-}
-
-fn screens(pictures: &[PagePicture]) -> Markup {
-    html! {
-        @if !pictures.is_empty() {
-            section #screens {
-                h2 { "Screens" }
-                div.screens { @for picture in pictures {
-                    @let name = facts::lined(&picture.name);
-                    figure {
-                        img src={ "data:image/png;base64," (Base64::encode_string(&picture.png)) } alt={ "The guest's screen, " (name) };
-                        figcaption { (name) }
-                        @if let Some(text) = &picture.text { details { summary { "as text" } pre tabindex="0" { (facts::lined(text)) } } }
-                    }
-                } }
-            }
-        }
-    }
-}
-
-fn log_section(number: usize, log: &PageLog, text: &LogText) -> Markup {
-    let id = log_id(number);
-    let plain: Vec<&str> = text.text.lines().rev().take(PLAIN_LINES).collect();
-    let plain = facts::lined(&plain.into_iter().rev().collect::<Vec<_>>().join("\n"));
-    html! {
-        section.log id=(id) data-lines=(text.lines()) {
-            h2 { (facts::lined(&log.title)) }
-            p.note {
-                (facts::lined(&log.name)) ", " (text.lines()) " lines"
-                @if log.offset_bytes > 0 { "; the first " (log.offset_bytes) " bytes are in the file only" }
-            }
-            noscript { p { "Without a script, the last lines:" } pre { (plain) } }
-            script type="application/json" { (PreEscaped(json_in_script(&text.text))) }
-        }
-    }
-}
-
-/// A JSON string that can't end the script element that it stands in.
-fn json_in_script(text: &str) -> String {
-    let mut json = String::with_capacity(text.len() + text.len() / 8 + 2);
-    json.push('"');
-    for c in text.chars() {
-        match c {
-            '"' => json.push_str("\\\""),
-            '\\' => json.push_str("\\\\"),
-            '\n' => json.push_str("\\n"),
-            '<' | '>' | '&' | '\u{0}'..='\u{1f}' | '\u{2028}' | '\u{2029}' => {
-                let _ = write!(json, "\\u{:04x}", u32::from(c));
-            }
-            _ => json.push(c),
-        }
-    }
-    json.push('"');
-    json
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-
-    proptest! {
-        #[test]
-        fn a_log_comes_back_whole_and_ends_no_element(text in "(?s).{0,200}") {
-            let json = json_in_script(&text);
-            prop_assert_eq!(serde_json::from_str::<String>(&json).unwrap(), text);
-            prop_assert!(!json.contains(['<', '>', '&', '\n']));
-        }
-    }
 }

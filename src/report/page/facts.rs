@@ -1,158 +1,32 @@
-//! The parts of a page that are read, not drawn: the verdict, the stages, the machine, the trace.
+//! The parts of a page that are looked up: the stages' table, the machine, how to reproduce, the files.
+
+use std::fmt::Write as _;
 
 use maud::{Markup, html};
 use serde_json::Value;
 
-use crate::report::trace::{StageSpan, Timeline};
 use crate::text::terminal_line;
 
-use super::document::Lines;
+use super::document::PageInputs;
+use super::logs::Logs;
+use super::verdict::{evidence_link, took};
 
 /// The most characters of one text.
 const TEXT_CHARS_MAX: usize = 4000;
-/// The most rows of the trace.
-const ROWS_MAX: usize = 5000;
 
 /// A text of the result or of a record, as a person may read it.
 pub(super) fn text(value: &Value, path: &str) -> String {
     let found = value.pointer(path);
     match found {
-        Some(Value::String(text)) => terminal_line(text, TEXT_CHARS_MAX),
+        Some(Value::String(text)) => shown(text),
         Some(Value::Null) | None => String::new(),
-        Some(other) => terminal_line(other.to_string(), TEXT_CHARS_MAX),
+        Some(other) => shown(&other.to_string()),
     }
 }
 
-/// The verdict: what a person who has ten seconds reads.
-pub(super) fn verdict(result: &Value, lines: &Lines<'_>) -> Markup {
-    let class = text(result, "/verdict/class");
-    let part = |name: &str, path: &str| {
-        let told = text(result, path);
-        html! { @if !told.is_empty() { dt { (name) } dd { (told) } } }
-    };
-    html! {
-        section #verdict class={ "verdict " (class) } {
-            h1 { span.class { (class) } " " (text(result, "/verdict/title")) }
-            dl {
-                (part("Detail", "/verdict/detail"))
-                (part("Why", "/verdict/root_cause"))
-                (part("Do", "/verdict/remedy"))
-                (part("Cause", "/verdict/cause"))
-                (part("Rule", "/verdict/rule/id"))
-                (part("Tracked", "/verdict/rule/tracker"))
-                @if class == "known-failure" { dt { "Publish" } dd { (if result.pointer("/verdict/publishable") == Some(&Value::Bool(true)) { "the image may be published" } else { "no" }) } }
-                @if let Some(evidence) = result.pointer("/verdict/evidence").filter(|evidence| evidence.is_object()) {
-                    dt { "Evidence" } dd { (evidence_link(evidence, lines)) }
-                }
-                dt { "Run" } dd { (text(result, "/run")) ", " (text(result, "/started")) ", " (seconds(result.pointer("/took_ms"))) }
-                dt { "Next" } dd { code { "bootgate inspect " (text(result, "/run")) } }
-            }
-        }
-    }
-}
-
-/// Where the evidence lies, as a link to its line if it is on the page, with what stands there.
-pub(super) fn evidence_link(evidence: &Value, lines: &Lines<'_>) -> Markup {
-    let file = text(evidence, "/file");
-    let offset = evidence.pointer("/offset_bytes").and_then(Value::as_u64);
-    let quote = text(evidence, "/quote");
-    let line = offset.and_then(|offset| lines.find(&file, offset));
-    html! {
-        @match (line, offset) {
-            (Some((log, line)), _) => a href={ "#" (log) ":" (line) } { (file) " line " (line) },
-            (None, Some(offset)) => span { (file) " at byte " (offset) },
-            (None, None) => span { (file) },
-        }
-        @if !quote.is_empty() { " " q { (quote) } }
-    }
-}
-
-/// What each stage claims and came to.
-pub(super) fn stages(result: &Value, lines: &Lines<'_>) -> Markup {
-    let stages = result.pointer("/stages").and_then(Value::as_array);
-    html! {
-        section #stages {
-            h2 { "Stages" }
-            div.wide { table {
-                thead { tr { th scope="col" { "Stage" } th scope="col" { "Outcome" } th scope="col" { "Claims" } th scope="col" { "Reached" } th scope="col" { "Took" } th scope="col" { "Remarks and findings" } } }
-                tbody { @for stage in stages.into_iter().flatten() {
-                    tr {
-                        th scope="row" { (text(stage, "/name")) }
-                        td class={ "outcome " (text(stage, "/outcome")) } { (text(stage, "/outcome")) }
-                        td { (text(stage, "/claims")) }
-                        td { (text(stage, "/reached")) }
-                        td { (took(stage)) }
-                        td { (remarks(stage, lines)) }
-                    }
-                } }
-            } }
-        }
-    }
-}
-
-fn remarks(stage: &Value, lines: &Lines<'_>) -> Markup {
-    let list = |path: &str| {
-        stage
-            .pointer(path)
-            .and_then(Value::as_array)
-            .cloned()
-            .unwrap_or_default()
-    };
-    let (remarks, findings) = (list("/remarks"), list("/findings"));
-    html! {
-        @if !remarks.is_empty() || !findings.is_empty() {
-            ul {
-                @for remark in &remarks { li { (text(remark, "")) } }
-                @for finding in &findings {
-                    li {
-                        (text(finding, "/title")) " (" (text(finding, "/class")) ", rule " (text(finding, "/rule")) ") "
-                        @if let Some(evidence) = finding.get("evidence") { (evidence_link(evidence, lines)) }
-                    }
-                }
-            }
-        }
-    }
-}
-
-fn took(stage: &Value) -> String {
-    let at = |path: &str| stage.pointer(path).and_then(Value::as_u64);
-    let (Some(began), Some(ended)) = (at("/began_ms"), at("/ended_ms")) else {
-        return String::new();
-    };
-    seconds(Some(&ended.saturating_sub(began).into()))
-}
-
-fn seconds(ms: Option<&Value>) -> String {
-    let ms = ms.and_then(Value::as_u64).unwrap_or(0);
-    format!("{}.{} s", ms / 1000, ms % 1000 / 100)
-}
-
-/// Everything that a run was made of, as the result tells it.
-pub(super) fn machine(result: &Value, argv: &str, gate: &str) -> Markup {
-    let fact = |name: &str, path: &str| {
-        let told = text(result, path);
-        html! { @if !told.is_empty() { tr { th scope="row" { (name) } td { (told) } } } }
-    };
-    html! {
-        section #machine {
-            h2 { "Machine" }
-            div.wide { table.facts { tbody {
-                (fact("Image", "/image/source/source/iso"))
-                (fact("Image's SHA-256", "/image/sha256"))
-                (fact("QEMU", "/host/qemu_version"))
-                (fact("Accelerator", "/host/accelerator"))
-                (fact("Why", "/host/accelerator_why"))
-                (fact("CPU model", "/host/cpu_model"))
-                (fact("Firmware", "/host/firmware"))
-                tr { th scope="row" { "Deadlines" } td { "× " (text(result, "/host/deadline_scale_percent")) " %" } }
-                (fact("bootgate", "/bootgate_version"))
-            } } }
-            h3 { "How to reproduce" }
-            p { "With the gate file " code { (text(result, "/gate_file")) } ": " code { "bootgate run " (text(result, "/gate_file")) } ". bootgate starts QEMU so:" }
-            pre tabindex="0" { (lined(argv)) }
-            details { summary { "The gate file, without its secrets" } pre tabindex="0" { (lined(gate)) } }
-        }
-    }
+/// One line that holds nothing that acts.
+pub(super) fn shown(text: &str) -> String {
+    terminal_line(text, TEXT_CHARS_MAX)
 }
 
 /// Text with its lines, and nothing that acts.
@@ -160,51 +34,195 @@ pub(super) fn lined(text: &str) -> String {
     crate::text::lines(text).join("\n")
 }
 
-/// Every transition and note, for who can't see the picture and for who needs more.
-pub(super) fn trace(timeline: &Timeline<'_>, lines: &Lines<'_>) -> Markup {
-    let mut rows: Vec<(u64, Markup)> = timeline
-        .stages
-        .iter()
-        .flat_map(|stage| transitions(stage, lines))
-        .collect();
-    for moment in timeline.moments.iter().filter(|moment| moment.what != "stage-ended") {
-        rows.push((moment.at_us, row(moment.at_us, "", moment.what, moment.record, lines)));
+/// A time since the run began, as minutes and seconds.
+pub(super) fn clock(at_us: u64) -> String {
+    let tenths = at_us / 100_000;
+    format!("{}:{:02}.{}", tenths / 600, tenths / 10 % 60, tenths % 10)
+}
+
+pub(super) fn seconds(ms: Option<&Value>) -> String {
+    let ms = ms.and_then(Value::as_u64).unwrap_or(0);
+    format!("{}.{} s", ms / 1000, ms % 1000 / 100)
+}
+
+/// A time of day to the second.
+pub(super) fn when(timestamp: &str) -> String {
+    match (timestamp.get(..10), timestamp.get(11..19)) {
+        (Some(day), Some(time)) if timestamp.ends_with('Z') => format!("{day} {time} UTC"),
+        _ => timestamp.to_owned(),
     }
-    rows.sort_by_key(|(at_us, _)| *at_us);
-    rows.truncate(ROWS_MAX);
+}
+
+fn list<'a>(value: &'a Value, path: &str) -> &'a [Value] {
+    value.pointer(path).and_then(Value::as_array).map_or(&[], Vec::as_slice)
+}
+
+/// What each stage claims and came to.
+pub(super) fn stages(result: &Value, logs: &Logs<'_>) -> Markup {
+    let stages = list(result, "/stages");
     html! {
-        details {
-            summary { "The trace as a table" }
-            div.wide { table {
-                thead { tr { th scope="col" { "At" } th scope="col" { "Stage" } th scope="col" { "What" } th scope="col" { "Why" } th scope="col" { "Evidence" } } }
-                tbody { @for (_, row) in rows { (row) } }
+        @if !stages.is_empty() { section #stages aria-labelledby="stages-heading" {
+            h2 #stages-heading { "Stages" }
+            div.wide tabindex="0" role="group" aria-label="Stages" { table.stages {
+                thead { tr { th scope="col" { "Stage" } th scope="col" { "Outcome" } th scope="col" { "Claims" } th scope="col" { "Reached" } th scope="col" { "Took" } th scope="col" { "Remarks and findings" } } }
+                tbody { @for stage in stages {
+                    tr {
+                        th scope="row" { (text(stage, "/name")) }
+                        td class={ "outcome " (text(stage, "/outcome")) } { (text(stage, "/outcome")) }
+                        td { (text(stage, "/claims")) }
+                        td { (text(stage, "/reached")) }
+                        td { (took(stage)) }
+                        td { (remarks(stage, logs)) }
+                    }
+                } }
             } }
+        } }
+    }
+}
+
+fn remarks(stage: &Value, logs: &Logs<'_>) -> Markup {
+    let (remarks, findings) = (list(stage, "/remarks"), list(stage, "/findings"));
+    let why_not = text(stage, "/not_tested");
+    html! {
+        @if !why_not.is_empty() { p { "not tested: " (why_not) } }
+        @if !remarks.is_empty() || !findings.is_empty() {
+            ul {
+                @for remark in remarks { li { (text(remark, "")) } }
+                @for finding in findings {
+                    li {
+                        (text(finding, "/title")) " (" (text(finding, "/class")) ", rule " (text(finding, "/rule")) ") "
+                        @if let Some(evidence) = finding.get("evidence") { (evidence_link(evidence, logs)) }
+                    }
+                }
+            }
         }
     }
 }
 
-fn transitions<'a>(stage: &'a StageSpan<'_>, lines: &'a Lines<'_>) -> impl Iterator<Item = (u64, Markup)> + 'a {
-    stage.states.iter().filter_map(move |span| {
-        let record = span.left_by?;
-        let to = text(record, "/to");
-        let what = format!("{} → {to}", terminal_line(span.state, TEXT_CHARS_MAX));
-        Some((span.to_us, row(span.to_us, stage.name, &what, record, lines)))
-    })
+/// Everything that a run was made of, as the result tells it.
+pub(super) fn machine(result: &Value) -> Markup {
+    let mut facts: Vec<(String, String)> = [
+        ("Image", "/image/source/source/iso"),
+        ("Image", "/image/source/source/disk"),
+        ("Kernel", "/image/source/source/kernel"),
+        ("Image's SHA-256", "/image/sha256"),
+        ("Production image", "/image/production/path"),
+        ("Production image's SHA-256", "/image/production/sha256"),
+        ("Gate file", "/gate_file"),
+        ("Gate file's SHA-256", "/gate_sha256"),
+        ("QEMU", "/host/qemu_version"),
+        ("QEMU's program", "/host/qemu"),
+        ("Accelerator", "/host/accelerator"),
+        ("Why that one", "/host/accelerator_why"),
+        ("CPU model", "/host/cpu_model"),
+        ("Firmware", "/host/firmware"),
+        ("Run's UUID", "/run_uuid"),
+        ("bootgate", "/bootgate_version"),
+    ]
+    .into_iter()
+    .map(|(name, path)| (name.to_owned(), text(result, path)))
+    .collect();
+    let scale = text(result, "/host/deadline_scale_percent");
+    if !scale.is_empty() {
+        facts.push(("Deadlines".to_owned(), format!("× {scale} %")));
+    }
+    for console in list(result, "/consoles") {
+        let told = format!(
+            "{} bytes, {} of them kept, {} lost",
+            text(console, "/bytes_total"),
+            text(console, "/bytes_kept"),
+            text(console, "/bytes_lost")
+        );
+        facts.push((text(console, "/file"), told));
+    }
+    facts.retain(|(_, told)| !told.is_empty());
+    html! {
+        @if !facts.is_empty() { section #machine aria-labelledby="machine-heading" {
+            h2 #machine-heading { "Machine and digests" }
+            div.wide tabindex="0" role="group" aria-label="Machine and digests" { table.facts { tbody {
+                @for (name, told) in &facts { tr { th scope="row" { (name) } td { (told) } } }
+            } } }
+        } }
+    }
 }
 
-fn row(at_us: u64, stage: &str, what: &str, record: &Value, lines: &Lines<'_>) -> Markup {
-    let why: Vec<String> = ["/event", "/confirmed_by", "/class", "/cause", "/detail"]
-        .iter()
-        .map(|path| text(record, path))
-        .filter(|part| !part.is_empty())
-        .collect();
+/// The commands that lead on from here.
+fn commands(result: &Value) -> Vec<(&'static str, String)> {
+    let (gate, run, part) = (text(result, "/gate_file"), text(result, "/run"), text(result, "/part"));
+    let mut commands = Vec::new();
+    if !gate.is_empty() {
+        let stage = if part.is_empty() {
+            String::new()
+        } else {
+            format!(" --stage {part}")
+        };
+        commands.push(("Run it again", format!("bootgate run {gate}{stage}")));
+    }
+    if !run.is_empty() {
+        commands.push(("Look at this run", format!("bootgate inspect {run}")));
+        commands.push(("Play its recording, without QEMU", format!("bootgate replay {run}")));
+        commands.push((
+            "See where the time went",
+            format!("bootgate trace {run} --format chrome > trace.json"),
+        ));
+    }
+    let bundle = text(result, "/bundle/path");
+    if !bundle.is_empty() {
+        commands.push(("Open the failed machine", format!("bootgate reopen {bundle}")));
+    }
+    commands
+}
+
+/// How to do it again, and by what it was done.
+pub(super) fn reproduce(inputs: &PageInputs<'_>) -> Markup {
     html! {
-        tr {
-            td { (format!("{:.3} s", std::time::Duration::from_micros(at_us).as_secs_f64())) }
-            td { (terminal_line(stage, TEXT_CHARS_MAX)) }
-            td { (terminal_line(what, TEXT_CHARS_MAX)) }
-            td { (why.join(" · ")) }
-            td { @if let Some(evidence) = record.get("evidence") { (evidence_link(evidence, lines)) } }
+        section #reproduce aria-labelledby="reproduce-heading" {
+            h2 #reproduce-heading { "How to reproduce" }
+            dl { @for (what, command) in commands(&inputs.result) { dt { (what) } dd { code { (command) } } } }
+            @if !inputs.argv.is_empty() { details { summary { "How bootgate starts QEMU" } pre tabindex="0" { (lined(&inputs.argv)) } } }
+            @if !inputs.gate.is_empty() { details { summary { "The gate file, without its secrets" } pre tabindex="0" { (lined(&inputs.gate)) } } }
         }
+    }
+}
+
+/// The files that lie beside the page.
+pub(super) fn files(names: &[String]) -> Markup {
+    html! {
+        @if !names.is_empty() { section #files aria-labelledby="files-heading" {
+            h2 #files-heading { "Files" }
+            p.note { "They lie beside this page." }
+            ul.files { @for name in names { li { a href={ "./" (encoded(name)) } { (lined(name)) } } } }
+        } }
+    }
+}
+
+/// A path as a relative address: no byte of it says anything but a name.
+fn encoded(path: &str) -> String {
+    let mut address = String::new();
+    for byte in path.bytes() {
+        match byte {
+            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'/' => address.push(byte.into()),
+            _ => {
+                let _ = write!(address, "%{byte:02X}");
+            }
+        }
+    }
+    address
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_is_no_address_of_its_own() {
+        assert_eq!(encoded("ssh/a b:é?#%.log"), "ssh/a%20b%3A%C3%A9%3F%23%25.log");
+    }
+
+    #[test]
+    fn times_are_short() {
+        assert_eq!(clock(61_250_000), "1:01.2");
+        assert_eq!(when("2026-11-23T17:24:12.109708498Z"), "2026-11-23 17:24:12 UTC");
+        assert_eq!(when("é-then"), "é-then");
     }
 }

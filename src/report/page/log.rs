@@ -6,8 +6,11 @@ use crate::units::MIB;
 
 /// The most bytes of one log that a page holds. Of a longer one it holds the end.
 pub const PAGE_LOG_BYTES_MAX: u64 = 12 * MIB;
-/// The most lines of one log that a page holds: a browser can't scroll through many more.
-const LINES_MAX: usize = 1_000_000;
+/// The most lines of one log that a page holds, the last ones: a browser can't scroll through many more (Firefox ends a
+/// box at 17.8 million pixels).
+const LINES_MAX: usize = 800_000;
+/// The most bytes of a line. What is longer goes on in the next: a browser lays a line out whole.
+const LINE_BYTES_MAX: usize = 2000;
 
 /// A log of a run, as it was read.
 #[derive(Debug, Clone)]
@@ -20,6 +23,8 @@ pub struct PageLog {
     pub bytes: Vec<u8>,
     /// Where in the file `bytes` begins.
     pub offset_bytes: u64,
+    /// True if few will read it: it is folded away.
+    pub is_minor: bool,
 }
 
 /// The text of a log: printable characters, line feeds, and colours as `ESC [ … m`.
@@ -28,6 +33,8 @@ pub(super) struct LogText {
     pub(super) text: String,
     /// Where in the file each line begins.
     starts: Vec<u64>,
+    /// Where in the file the first one begins.
+    pub(super) offset_bytes: u64,
     line: Line,
 }
 
@@ -40,30 +47,46 @@ struct Line {
 impl LogText {
     /// Reads a log.
     pub(super) fn new(log: &PageLog) -> Self {
-        let mut read = Self::default();
-        let mut at = 0;
+        let left_out = last_lines(&log.bytes);
+        let mut at = log.offset_bytes + left_out as u64;
+        let mut read = Self {
+            offset_bytes: at,
+            ..Self::default()
+        };
         let mut is_after_return = false;
-        for piece in log.bytes.split_inclusive(|byte| matches!(byte, b'\n' | b'\r')) {
+        for piece in log.bytes[left_out..].split_inclusive(|byte| matches!(byte, b'\n' | b'\r')) {
             let (text, end) = match piece.split_last() {
                 Some((end @ (b'\n' | b'\r'), text)) => (text, Some(*end)),
                 _ => (piece, None),
             };
-            read.begin_line(log.offset_bytes + at as u64);
-            // A sequence that a guest never ends takes no more than its line.
-            Parser::new().advance(&mut read.line, text);
-            at += piece.len();
             // The line feed behind a carriage return ends nothing that has not ended.
-            if is_after_return && end == Some(b'\n') && text.is_empty() {
-                read.starts.pop();
-            } else {
-                read.end_line();
+            if !(is_after_return && end == Some(b'\n') && text.is_empty()) {
+                read.add(text, at);
             }
+            at += piece.len() as u64;
             is_after_return = end == Some(b'\r');
-            if read.starts.len() >= LINES_MAX {
-                break;
-            }
         }
         read
+    }
+
+    /// Adds a line, as several if it is long.
+    fn add(&mut self, text: &[u8], mut at: u64) {
+        // A sequence that a guest never ends takes no more than its line.
+        let mut parser = Parser::new();
+        let mut rest = text;
+        loop {
+            let (part, more) = rest.split_at(rest.len().min(LINE_BYTES_MAX));
+            self.starts.push(at);
+            parser.advance(&mut self.line, part);
+            self.text.push_str(&self.line.text);
+            self.text.push('\n');
+            self.line.text.clear();
+            at += part.len() as u64;
+            rest = more;
+            if rest.is_empty() {
+                return;
+            }
+        }
     }
 
     /// The number of the line that holds a byte of the file, from 1 on, if it is on the page.
@@ -76,16 +99,23 @@ impl LogText {
     pub(super) fn lines(&self) -> usize {
         self.starts.len()
     }
+}
 
-    fn begin_line(&mut self, offset_bytes: u64) {
-        self.starts.push(offset_bytes);
+/// How many bytes stand before the last [`LINES_MAX`] lines, however long each is.
+fn last_lines(bytes: &[u8]) -> usize {
+    let (mut lines, mut length) = (0, 0);
+    for (at, byte) in bytes.iter().enumerate().rev() {
+        length += 1;
+        let is_end = matches!(byte, b'\n' | b'\r');
+        if is_end || length == LINE_BYTES_MAX {
+            lines += 1;
+            length = 0;
+        }
+        if lines >= LINES_MAX {
+            return at + 1;
+        }
     }
-
-    fn end_line(&mut self) {
-        self.text.push_str(&self.line.text);
-        self.text.push('\n');
-        self.line.text.clear();
-    }
+    0
 }
 
 impl Perform for Line {
@@ -124,7 +154,30 @@ mod tests {
             title: "console".to_owned(),
             bytes: bytes.to_vec(),
             offset_bytes,
+            is_minor: false,
         })
+    }
+
+    #[test]
+    fn of_too_many_lines_the_last_are_kept() {
+        let noise = [b"\n".repeat(LINES_MAX + 7), b"the end".to_vec()].concat();
+        let log = read(&noise, 3);
+        assert!(
+            log.lines() <= LINES_MAX && log.text.ends_with("\nthe end\n"),
+            "{}",
+            log.lines()
+        );
+        assert_eq!(log.line_of(3), None);
+        assert_eq!(log.line_of(3 + noise.len() as u64 - 1), Some(log.lines()));
+    }
+
+    #[test]
+    fn a_line_without_end_is_cut_into_lines() {
+        let noise = vec![b'x'; 3 * LINE_BYTES_MAX + 1];
+        let log = read(&noise, 10);
+        assert_eq!(log.lines(), 4);
+        assert!(log.text.lines().all(|line| line.len() <= LINE_BYTES_MAX));
+        assert_eq!(log.line_of(10 + LINE_BYTES_MAX as u64), Some(2));
     }
 
     #[test]

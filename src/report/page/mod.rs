@@ -4,8 +4,11 @@ mod chart;
 mod document;
 mod facts;
 mod log;
+mod logs;
 mod picture;
+mod states;
+mod verdict;
 
 pub use document::{PageInputs, report_page};
 pub use log::{PAGE_LOG_BYTES_MAX, PageLog};
-pub use picture::PagePicture;
+pub use picture::{PAGE_PICTURES_BYTES_MAX, PagePicture};
