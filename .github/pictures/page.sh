@@ -23,6 +23,7 @@ if [[ -z $run ]]; then
   fi
   run=$work/runs/last
 fi
+target/debug/bootgate report "$run" >/dev/null
 BOOTGATE_PAGE=$(realpath "$run")/report.html BOOTGATE_PICTURES=$here \
   cargo test --quiet --locked --test browser pictures_of_a_page
 ls -l "$here"/page-*.png
