@@ -34,7 +34,7 @@ version=$(sed -n '/^\[package\]/,/^\[/s/^version = "\(.*\)"$/\1/p' "$repository/
 epoch=$(git -C "$repository" log -1 --format=%ct)
 export SOURCE_DATE_EPOCH=$epoch
 command -v musl-gcc >/dev/null || fail 'musl-gcc is missing; install it with: apt-get install musl-tools'
-[[ $(cargo deb --version 2>/dev/null) == "$CARGO_DEB" ]] ||
+[[ $(cargo deb --version 2>/dev/null) == "cargo-deb $CARGO_DEB" ]] ||
   fail "cargo-deb is missing; install it with: cargo install --locked --version $CARGO_DEB cargo-deb"
 rustup target list --installed | grep -qx "$target" || rustup target add "$target"
 

@@ -15,7 +15,7 @@ fn send(endpoint: &str) -> Seen {
 }
 
 /// Takes one request and answers it. Gives its head and the length of its body.
-fn collector(answer: &'static [u8]) -> (String, thread::JoinHandle<(String, usize)>) {
+pub(crate) fn collector(answer: &'static [u8]) -> (String, thread::JoinHandle<(String, usize)>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = format!("http://{}", listener.local_addr().unwrap());
     let served = thread::spawn(move || {

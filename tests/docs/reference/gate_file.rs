@@ -76,16 +76,28 @@ fn keys(rows: &mut Vec<Vec<String>>, schema: &Value, before: &str, wanted: &dyn 
     }
 }
 
-/// The kinds of stages that have a key, where not all have it.
+/// The kinds of stages that have a key, where not all have it, and whether it must be there.
 fn kinds_with(schema: &Value, key: &str) -> Option<String> {
     let cases = schema["allOf"].as_array()?;
-    let has = |case: &&Value| case["then"]["properties"][key] != Value::Bool(false);
-    let kinds: Vec<_> = cases
+    let with: Vec<_> = cases
         .iter()
-        .filter(has)
+        .filter(|case| case["then"]["properties"][key] != Value::Bool(false))
+        .collect();
+    let kinds: Vec<_> = with
+        .iter()
         .filter_map(|case| case["if"]["properties"]["kind"]["const"].as_str().map(code))
         .collect();
-    (kinds.len() < cases.len()).then(|| kinds.join(" or "))
+    let must = |case: &&&Value| {
+        case["then"]["required"]
+            .as_array()
+            .is_some_and(|keys| keys.contains(&key.into()))
+    };
+    let needed = if with.iter().any(|case| must(&case)) {
+        ", and required there"
+    } else {
+        ""
+    };
+    (kinds.len() < cases.len()).then(|| format!("{}{needed}", kinds.join(" or ")))
 }
 
 /// What may stand there.
