@@ -16,8 +16,11 @@ mod gate;
 mod host;
 mod image_digest;
 mod inspect;
+mod job_control;
 mod made;
+mod place;
 mod preflight;
+mod present;
 mod print;
 mod ps;
 mod reap;
@@ -31,5 +34,6 @@ mod step;
 mod trace;
 mod triage;
 mod verify_production;
+mod watch;
 
 pub use args::main;
