@@ -30,8 +30,8 @@ pub(super) enum Stream {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Window {
     pub(super) stream: Stream,
-    colour: bool,
-    unicode: bool,
+    pub(super) colour: bool,
+    pub(super) unicode: bool,
     /// A view may be drawn and drawn again.
     pub(super) live: bool,
 }

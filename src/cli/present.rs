@@ -219,3 +219,6 @@ impl<S: Sink> Presenter<S> {
         shown
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -10,9 +10,13 @@ use crate::driver::{Observer, Outcome, Sight};
 use crate::machine::{Deadlines, Record, State};
 use crate::plan::Plan;
 use crate::report::{Groups, record_line};
-use crate::view::Ink;
+use crate::view::{Ink, wrap};
 
 use super::print::{Printer, Watched};
+
+/// The width of what stands in front of a record: `  123.45s  `.
+const CLOCK_COLUMNS: usize = 11;
+const BLANK: &str = "           ";
 
 /// Prints the records of a run as lines: on standard error if standard output is for programs.
 pub(super) struct Watcher<'a> {
@@ -43,8 +47,21 @@ impl Watcher<'_> {
             Record::DeadlineNear { .. } => Ink::Warn,
             Record::Transition { .. } | Record::Decided(_) => Ink::Plain,
         };
-        self.line(ink.paint(line, &look));
+        for row in hanging(line, look.columns) {
+            self.line(ink.paint(&row, &look));
+        }
     }
+}
+
+/// A record's line in rows of whole words, behind its clock.
+fn hanging(line: &str, columns: usize) -> Vec<String> {
+    let (clock, text) = line.split_at_checked(CLOCK_COLUMNS).unwrap_or(("", line));
+    let rows = wrap(text, columns.saturating_sub(clock.len()).max(CLOCK_COLUMNS));
+    let lead = |index| if index == 0 { clock } else { &BLANK[..clock.len()] };
+    rows.iter()
+        .enumerate()
+        .map(|(index, row)| format!("{}{row}", lead(index)))
+        .collect()
 }
 
 impl Observer for Watcher<'_> {

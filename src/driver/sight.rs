@@ -56,8 +56,7 @@ impl Sight {
             splitter, reader, line, ..
         } = &mut *shared;
         splitter.feed(bytes, |found| {
-            reader.take(found.text);
-            if !found.text.trim().is_empty() {
+            if !reader.take(found.text) && !found.text.trim().is_empty() {
                 let end = found.text.floor_char_boundary(LINE_BYTES_MAX);
                 *line = Some(Untrusted::new(&found.text.as_bytes()[..end]));
             }

@@ -4,7 +4,7 @@ use std::ops::Range;
 use std::time::Instant;
 
 use super::model::{StageView, coarse};
-use super::{Ink, Look, Model, Row};
+use super::{Ink, Look, Model, Row, wrap};
 use crate::machine::{Class, DeadlineKind, StageOutcome, State};
 use crate::plan::Evidence;
 use crate::units::human_span;
@@ -203,7 +203,7 @@ fn details(model: &Model, now: Instant, look: &Look) -> Vec<(Rank, Row)> {
     let is_little = deadlines.iter().any(|(.., is_little)| *is_little);
     let left: Vec<_> = deadlines
         .iter()
-        .map(|(kind, left, _)| format!("{} in {}", kind.name(), coarse(*left)))
+        .map(|(kind, left, _)| format!("{} {} left", kind.name(), coarse(*left)))
         .collect();
     let mut rows = vec![(
         Rank::Time,
@@ -233,9 +233,13 @@ fn labelled(label: &str, ink: Ink, value: &str, look: &Look) -> Row {
 /// A failed machine that waits for a person: how long still, and what to type.
 fn held(model: &Model, now: Instant, look: &Look) -> Vec<(Rank, Row)> {
     let left = model.left(DeadlineKind::Hold, now).map_or_else(String::new, coarse);
-    let told = format!("the machine stands paused at the failure for {left} more; Ctrl-C ends it");
-    vec![
-        (Rank::Now, labelled("held", Ink::Plain, &told, look)),
-        (Rank::Time, labelled("look", Ink::Bold, &model.inspect, look)),
-    ]
+    let told = format!("for {left} more; the machine stands paused at the failure");
+    let mut rows = vec![(Rank::Time, labelled("held", Ink::Plain, &told, look))];
+    // To be typed, so it is no use in part.
+    let command = wrap(&model.inspect, look.columns.saturating_sub(VALUE_COLUMN + 1).max(1));
+    let labels = std::iter::once("look").chain(std::iter::repeat(""));
+    let command = labels.zip(command.iter());
+    rows.extend(command.map(|(label, part)| (Rank::Now, labelled(label, Ink::Bold, part, look))));
+    rows.push((Rank::Others, labelled("end", Ink::Plain, "Ctrl-C", look)));
+    rows
 }

@@ -8,6 +8,7 @@ mod look;
 mod model;
 mod painter;
 mod progress;
+mod wrap;
 
 pub use beat::{BEAT_EVERY, Beat};
 pub use draw::draw;
@@ -15,3 +16,4 @@ pub use look::{Ink, Look, Row, glyphs, width_of};
 pub use model::{Model, Seen};
 pub use painter::Painter;
 pub use progress::{Progress, ProgressReader};
+pub use wrap::{beginning, wrap};

@@ -28,15 +28,17 @@ pub struct ProgressReader {
 }
 
 impl ProgressReader {
-    /// Takes a line, without its end.
-    pub fn take(&mut self, line: &str) {
+    /// Takes a line, without its end. True if it is for a program that shows how far the installer is, and not for people.
+    pub fn take(&mut self, line: &str) -> bool {
         if line.len() > LINE_BYTES_MAX {
-            return;
+            return false;
         }
         if let Some(progress) = json(line, self.progress.as_ref()) {
             self.speaks_json = true;
             self.progress = Some(progress);
-        } else if !self.speaks_json
+            return true;
+        }
+        if !self.speaks_json
             && let Some((percent, at)) = percentage(line)
         {
             let shape = Some(shape(line));
@@ -46,6 +48,7 @@ impl ProgressReader {
             }
             self.shape = shape;
         }
+        false
     }
 
     /// How far it is, if it says so.
