@@ -41,8 +41,14 @@ pub fn verdict_sheet(plan: &Plan, outcome: &Outcome, told: &Told<'_>, sheet: She
     let verdict = &outcome.verdict;
     let mut items = Items::default();
     let took = human_span(outcome.took);
-    let answer = format!("Verdict: {}", verdict.class.as_str());
-    items.push(Rank::Answer, &answer, &format!(" ({took})"), ink_of(verdict.class));
+    items.labelled(
+        Rank::Answer,
+        "Verdict:",
+        &format!("{} ({took})", verdict.class.as_str()),
+    );
+    if let Some(answer) = items.0.last_mut() {
+        answer.text_ink = ink_of(verdict.class);
+    }
     if verdict.class != Class::Passed {
         cause(&mut items, plan, verdict);
     } else if !verdict.detail.is_empty() {
@@ -78,6 +84,7 @@ impl Items {
             label: label.to_owned(),
             ink,
             text: text.to_owned(),
+            text_ink: Ink::Plain,
             is_whole: false,
         });
     }
@@ -93,6 +100,7 @@ impl Items {
             label: label.to_owned(),
             ink: Ink::Bold,
             text: text.to_owned(),
+            text_ink: Ink::Plain,
             is_whole: true,
         });
     }
@@ -126,13 +134,19 @@ fn cause(items: &mut Items, plan: &Plan, verdict: &Verdict) {
     let stage = &plan.stages[verdict.stage].name;
     let state = verdict.state.name();
     items.labelled(Rank::Proof, "Where:", &format!("stage {stage}, state {state}"));
-    for evidence in verdict.led_by.iter().chain(&verdict.evidence) {
+    for (index, evidence) in verdict.led_by.iter().chain(&verdict.evidence).enumerate() {
+        // What decided comes last, and what led to it directly before.
+        let rank = if index + 1 < verdict.led_by.len() {
+            Rank::Aside
+        } else {
+            Rank::Proof
+        };
         if let Some(quote) = &evidence.quote {
             let quote = terminal_line(quote, QUOTE_CHARS_MAX);
-            items.labelled(Rank::Proof, "", &format!("“{quote}”"));
+            items.labelled(rank, "", &format!("“{quote}”"));
         }
         if let Some(place) = place(evidence) {
-            items.labelled(Rank::Proof, "", &place);
+            items.labelled(rank, "", &place);
         }
     }
     if !verdict.remedy.is_empty() {

@@ -36,6 +36,7 @@ pub(super) struct Item {
     pub(super) label: String,
     pub(super) ink: Ink,
     pub(super) text: String,
+    pub(super) text_ink: Ink,
     /// It is to be copied: the terminal breaks it, not we.
     pub(super) is_whole: bool,
 }
@@ -90,17 +91,28 @@ impl Sheet {
         }
     }
 
-    /// How many rows each item gets: first one each, then a fair share, then what is left, always the more worthy ones first.
+    /// How many rows each item gets: one, then a fair share, then what is left, the more worthy ones before the others.
     fn grant(&self, items: &[Item], rows: usize) -> Vec<usize> {
         let wanted: Vec<usize> = items.iter().map(|item| self.rows_of(item)).collect();
         let mut granted = vec![0; items.len()];
         let mut order: Vec<usize> = (0..items.len()).collect();
         order.sort_by_key(|index| items[*index].rank);
         let mut left = rows;
-        for share in [1, ROWS_FAIR, rows] {
-            for &index in &order {
-                // What is to be copied is no use in part.
-                let share = if items[index].is_whole { rows } else { share };
+        for (share, least) in [
+            (1, Rank::Cause),
+            (ROWS_FAIR, Rank::Cause),
+            (1, Rank::Stage),
+            (ROWS_FAIR, Rank::Proof),
+            (1, Rank::Aside),
+            (rows, Rank::Aside),
+        ] {
+            for &index in order.iter().filter(|index| items[**index].rank <= least) {
+                // What is to be copied is no use in part; it is a part all the same, if it is a screen long.
+                let share = if items[index].is_whole {
+                    (rows / 4).max(1)
+                } else {
+                    share
+                };
                 let more = wanted[index].min(share).saturating_sub(granted[index]).min(left);
                 granted[index] += more;
                 left -= more;
@@ -153,6 +165,7 @@ impl Sheet {
         }
         let blank = " ".repeat(width_of(&item.label));
         for (index, line) in lines.iter().enumerate() {
+            let line = look.map_or(line.clone(), |look| item.text_ink.paint(line, &look));
             let lead = if index == 0 { label(&item.label) } else { blank.clone() };
             let _ = writeln!(text, "{}", format!("{lead}{line}").trim_end());
         }

@@ -6,6 +6,7 @@ mod ci_log;
 mod forms;
 mod outcomes;
 mod page;
+mod screen;
 mod trace;
 
 use std::path::Path;
