@@ -21,14 +21,20 @@ pub fn wrap(text: &str, columns: usize) -> Vec<String> {
     }
     let mut rows: Vec<String> = Vec::new();
     let mut row = String::new();
-    for mut word in text.split(' ').filter(|word| !word.is_empty()) {
-        let gap = usize::from(!row.is_empty());
+    let mut gap = 0;
+    for mut word in text.split(' ') {
+        // Blanks that follow each other are words of no width between them.
+        if word.is_empty() {
+            gap += 1;
+            continue;
+        }
         if !row.is_empty() && width_of(&row) + gap + width_of(word) > columns {
             rows.push(std::mem::take(&mut row));
         }
         if !row.is_empty() {
-            row.push(' ');
+            row.push_str(&" ".repeat(gap));
         }
+        gap = 1;
         while width_of(word) > columns {
             // A sign that is wider than the row is not broken.
             let first = word.chars().next().map_or(0, char::len_utf8);
@@ -51,6 +57,7 @@ mod tests {
     #[test]
     fn words_stay_whole_where_they_can() {
         assert_eq!(wrap("one two three", 7), ["one two", "three"]);
+        assert_eq!(wrap("one  two  three", 8), ["one  two", "three"]);
         assert_eq!(wrap("a longerthanit b", 6), ["a", "longer", "thanit", "b"]);
         assert_eq!(wrap("  kept  as it is", 40), ["  kept  as it is"]);
         assert_eq!(wrap("", 5), [""]);
