@@ -27,8 +27,8 @@ const CANCELLED_PRINT: Duration = Duration::from_millis(500);
 
 const HOLD_ENDED: &str = "The hold has ended; the machine is gone, the evidence stays.\n";
 
-/// How many rows a hold is told in: on a log two lines, on a terminal the view.
-const HOLD_ROWS: usize = 4;
+/// How many rows a hold is told in, by two lines or by the view, with a path that takes two.
+const HOLD_ROWS: usize = 6;
 
 /// What is told below the verdict.
 #[derive(Default)]

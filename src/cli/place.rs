@@ -68,18 +68,18 @@ impl Place {
     }
 
     /// True if a view is drawn.
-    pub(super) fn is_live(&self) -> bool {
+    pub(super) fn is_live(self) -> bool {
         self.window.is_some_and(|window| window.live)
     }
 
     /// Where the last words go.
-    pub(super) fn sheet(&self) -> Sheet {
+    pub(super) fn sheet(self) -> Sheet {
         Sheet::new(self.screen())
     }
 
     /// What the terminal can do now, if there is one.
-    pub(super) fn screen(&self) -> Option<Look> {
-        self.window.map(|window| window.look())
+    pub(super) fn screen(self) -> Option<Look> {
+        self.window.map(Window::look)
     }
 }
 

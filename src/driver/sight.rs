@@ -57,8 +57,8 @@ impl Sight {
         } = &mut *shared;
         splitter.feed(bytes, |found| {
             if !reader.take(found.text) && !found.text.trim().is_empty() {
-                let end = found.text.floor_char_boundary(LINE_BYTES_MAX);
-                *line = Some(Untrusted::new(&found.text.as_bytes()[..end]));
+                let text = found.text.as_bytes();
+                *line = Some(Untrusted::new(&text[..text.len().min(LINE_BYTES_MAX)]));
             }
         });
     }

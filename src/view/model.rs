@@ -1,5 +1,6 @@
 //! What is known of a run that goes on, as far as a person who watches it wants to know it.
 
+use std::fmt::Write as _;
 use std::ops::Range;
 use std::time::{Duration, Instant};
 
@@ -173,13 +174,13 @@ impl Model {
             && let (Some(began), None) = (view.began, view.ended)
         {
             let elapsed = now.saturating_duration_since(began);
-            text.push_str(&format!(", stage {} for {}", view.name, coarse(elapsed)));
+            let _ = write!(text, ", stage {} for {}", view.name, coarse(elapsed));
         }
         for (kind, left, _) in self.deadlines(now) {
-            text.push_str(&format!(", deadline {} in {}", kind.name(), coarse(left)));
+            let _ = write!(text, ", deadline {} in {}", kind.name(), coarse(left));
         }
         if let Some(progress) = &self.progress {
-            text.push_str(&format!(", {} % {}", progress.percent, progress.what));
+            let _ = write!(text, ", {} % {}", progress.percent, progress.what);
         }
         let said = if self.output.is_empty() {
             &self.console
@@ -187,7 +188,7 @@ impl Model {
             &self.output
         };
         if !said.is_empty() {
-            text.push_str(&format!(", last line “{}”", terminal_line(said, 160)));
+            let _ = write!(text, ", last line “{}”", terminal_line(said, 160));
         }
         text
     }

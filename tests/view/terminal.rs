@@ -38,7 +38,7 @@ proptest! {
         for Change { above, block } in changes {
             let rows: Vec<Row> = block.iter().map(|text| Row::new(&look).add(Ink::Live, text)).collect();
             let shown: Vec<String> = block.iter().map(|text| if text.len() > 29 { format!("{}…", &text[..28]) } else { text.clone() }).collect();
-            let lines: String = above.iter().map(|line| format!("{line}\n")).collect();
+            let lines: String = above.iter().flat_map(|line| [line, "\n"]).collect();
             let text = painter.paint(&lines, rows.clone(), &look);
             // A terminal's driver writes CR LF for a line's end.
             screen.process(text.replace('\n', "\r\n").as_bytes());
