@@ -11,7 +11,8 @@ readonly pictures=$PWD/.github/pictures
 readonly RICH=15.0.0
 readonly ROWS=24 WITHIN_SECONDS=600
 
-work=$(mktemp -d)
+# A short name, so that no path in a picture is broken.
+work=$(mktemp -d /tmp/gXXX)
 server=bootgate-pictures-$$
 trap 'tmux -L "$server" kill-server 2>/dev/null || true; rm -rf "$work"' EXIT
 mkdir -p "$pictures"
