@@ -23,3 +23,4 @@ pub mod ssh;
 pub mod text;
 pub mod triage;
 pub mod units;
+pub mod view;

@@ -6,8 +6,8 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use super::{
-    bundle, check, debug_iso, decide, demo, diagram, doctor, inspect, ps, reap, reopen, replay, report, run, say,
-    trace, triage, verify_production,
+    bundle, check, debug_iso, decide, demo, diagram, doctor, inspect, print, ps, reap, reopen, replay, report, run,
+    say, trace, triage, verify_production,
 };
 
 /// What stands below the list of commands.
@@ -65,7 +65,7 @@ pub fn main() -> ExitCode {
     let filter = tracing_subscriber::EnvFilter::try_from_env("BOOTGATE_LOG");
     tracing_subscriber::fmt()
         .with_env_filter(filter.unwrap_or_else(|_| "warn".into()))
-        .with_writer(std::io::stderr)
+        .with_writer(print::Warnings)
         .with_ansi(say::is_coloured())
         // They would be printed by a macro that panics when standard error is gone.
         .log_internal_errors(false)

@@ -1,7 +1,7 @@
 //! A run that goes on: what is told meanwhile and in the end, and what it leaves.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use serde_json::Value;
@@ -10,19 +10,34 @@ use crate::driver::{self, Options, Outcome, Secrets, StopSignals};
 use crate::evidence::{EvidenceError, RunDir};
 use crate::machine::Class;
 use crate::plan::Plan;
-use crate::report::{Ci, Closing, Groups, Hold, hold_block, verdict_block};
+use crate::report::{Ci, Closing, Groups, Hold, Sheet, Told, hold_block, verdict_sheet};
 use crate::text::printable_json;
+use crate::view::Model;
 
 use super::finish::{Ending, Kept};
 use super::image_digest::ImageDigest;
-use super::print::{Printer, Watcher};
+use super::place::Place;
+use super::print::{Printer, Watched};
 use super::step::Begun;
+use super::watch::Watcher;
 use super::{background, ci, finish};
 
 /// A cancelled run must be gone within 5 s: its last text is not waited for longer than this.
 const CANCELLED_PRINT: Duration = Duration::from_millis(500);
 
 const HOLD_ENDED: &str = "The hold has ended; the machine is gone, the evidence stays.\n";
+
+/// How many rows a hold is told in, by two lines or by the view, with a path that takes two.
+const HOLD_ROWS: usize = 6;
+
+/// What is told below the verdict.
+#[derive(Default)]
+struct LastTold {
+    /// Lines about the bundle, with labels.
+    bundle: String,
+    /// Lines for a CI job, which no person reads.
+    job: String,
+}
 
 /// A run that has its directory.
 pub(super) struct Made {
@@ -42,8 +57,11 @@ pub(super) struct Made {
 
 impl Made {
     pub(super) async fn run_to_end(self, secrets: Secrets, digest: ImageDigest, signals: &mut StopSignals) -> u8 {
-        let printer = Printer::start();
-        let driven = self.drive(secrets, signals, &printer).await;
+        let watched = Watched::new(self.model());
+        let place = Place::look(self.json, self.quiet, self.ci);
+        let printer = Printer::start(place, watched.clone());
+        let driven = self.drive(secrets, signals, &printer, &watched).await;
+        watched.change(|model| model.closes("keeping the evidence"));
         let (code, answer, cancelled) = match driven {
             Ok((outcome, was_held)) => {
                 let cancelled = outcome.verdict.class == Class::Cancelled;
@@ -60,7 +78,7 @@ impl Made {
                 let answer = if was_held {
                     HOLD_ENDED.to_owned()
                 } else {
-                    self.answer(&outcome, &result) + if self.json { "" } else { &told }
+                    self.answer(&outcome, &result, &told, printer.place.sheet())
                 };
                 // The next stage would find nothing to go on with.
                 let code = match outcome.verdict.exit_code() {
@@ -87,11 +105,19 @@ impl Made {
         code
     }
 
+    /// The run as it is shown before it begins.
+    fn model(&self) -> Model {
+        let stages = self.options.part.stages(&self.plan);
+        let inspect = format!("bootgate inspect {}", self.run.path().display());
+        Model::new(&self.plan, stages, inspect, Instant::now())
+    }
+
     async fn drive(
         &self,
         secrets: Secrets,
         signals: &mut StopSignals,
         printer: &Printer,
+        watched: &Watched,
     ) -> Result<(Outcome, bool), EvidenceError> {
         let mut was_held = false;
         let mut on_held = |outcome: &Outcome, expires: Timestamp| {
@@ -102,9 +128,8 @@ impl Made {
             plan: self.plan.clone(),
             on_held: &mut on_held,
             printer,
+            watched: watched.clone(),
             groups: Groups::new(self.ci),
-            json: self.json,
-            quiet: self.quiet,
         };
         let id = &self.run.info().id;
         watcher.line(format_args!("bootgate {}  run {id}", env!("CARGO_PKG_VERSION")));
@@ -131,22 +156,23 @@ impl Made {
         digest: Option<String>,
         printer: &Printer,
         signals: &mut StopSignals,
-    ) -> (Value, String, bool) {
+    ) -> (Value, LastTold, bool) {
         let (plan, run, step) = (&self.plan, &self.run, self.step.as_ref());
         let kept = Kept::of(plan, run, outcome, step);
         let write = |kept| finish::write(plan, run, outcome, &self.ending(digest.clone(), kept), printer);
         let result = write(&kept);
         match finish::pack(run, &kept, signals).await {
             Ok(bundle) => {
-                let told = finish::told(plan, run, outcome, bundle.as_ref());
-                let told = told + &self.close(outcome, &kept, printer);
-                (result, told, false)
+                let bundle = finish::told(plan, run, outcome, bundle.as_ref());
+                let job = self.close(outcome, &kept, printer);
+                (result, LastTold { bundle, job }, false)
             }
             Err(why) => {
-                let told = format!("Bundle:   none: {why}\n          the evidence and the verdict stand\n");
+                let bundle = format!("Bundle:   none: {why}\n          the evidence and the verdict stand\n");
                 let kept = Kept::NoBundle(why);
                 let result = write(&kept);
-                (result, told + &self.close(outcome, &kept, printer), true)
+                let job = self.close(outcome, &kept, printer);
+                (result, LastTold { bundle, job }, true)
             }
         }
     }
@@ -183,12 +209,15 @@ impl Made {
     }
 
     /// What is told in the end.
-    fn answer(&self, outcome: &Outcome, result: &Value) -> String {
+    fn answer(&self, outcome: &Outcome, result: &Value, told: &LastTold, sheet: Sheet) -> String {
         if self.json {
-            printable_json(result, true) + "\n"
-        } else {
-            verdict_block(&self.plan, outcome, self.run.path())
+            return printable_json(result, true) + "\n";
         }
+        let beside = Told {
+            run: self.run.path(),
+            further: &told.bundle,
+        };
+        verdict_sheet(&self.plan, outcome, &beside, sheet) + &told.job
     }
 
     /// The verdict is told, and written, while the machine is held: the hold may last for hours, or end by a kill.
@@ -200,7 +229,12 @@ impl Made {
             &self.ending(None, &Kept::Nothing),
             printer,
         );
-        printer.text(self.answer(outcome, &result));
+        let sheet = printer.place.sheet().above(HOLD_ROWS);
+        printer.text(self.answer(outcome, &result, &LastTold::default(), sheet));
+        // The view shows it, as long as there is one.
+        if printer.place.is_live() && !self.background {
+            return;
+        }
         let hold = Hold {
             run: self.run.path(),
             expires,

@@ -16,10 +16,13 @@ mod gate;
 mod host;
 mod image_digest;
 mod inspect;
+mod job_control;
 mod made;
 #[cfg(feature = "otlp")]
 mod otlp;
+mod place;
 mod preflight;
+mod present;
 mod print;
 mod ps;
 mod reap;
@@ -33,5 +36,6 @@ mod step;
 mod trace;
 mod triage;
 mod verify_production;
+mod watch;
 
 pub use args::main;

@@ -5,75 +5,108 @@
 //! are in the trace.
 
 use std::fmt::Display;
-use std::sync::Arc;
-use std::time::Duration;
+use std::io::{self, Write};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use jiff::Timestamp;
 use tokio::sync::{mpsc, oneshot};
+use tokio::task::AbortHandle;
+use tracing_subscriber::fmt::MakeWriter;
 
-use crate::driver::{Observer, Outcome};
-use crate::machine::Record;
-use crate::plan::Plan;
-use crate::report::{Groups, record_line};
+use crate::driver::Sight;
+use crate::view::Model;
 
-use super::{background, say};
+use super::place::{Place, Stream};
+use super::present::{Presenter, Streams, Text};
+use super::{job_control, say};
 
 /// How many lines may wait to be written.
 const LINES_MAX: usize = 4096;
 
-/// A piece of text and where it goes.
-enum Text {
-    /// A line for the person who watches, on standard error.
-    Aside(String),
-    /// Text for standard output, its ends of lines included.
-    Output(String),
-    /// Everything before it is printed: the parent gets the exit code, and the terminal is let go.
-    LetGo(u8),
+/// Where warnings go while a view is drawn, so that none is written into it.
+static WARNINGS: Mutex<Option<mpsc::Sender<Text>>> = Mutex::new(None);
+
+/// What is shown of the run: folded by who drives it, drawn by who prints.
+#[derive(Clone)]
+pub(super) struct Watched(Arc<Mutex<(Model, Option<Sight>)>>);
+
+impl Watched {
+    pub(super) fn new(model: Model) -> Self {
+        Self(Arc::new(Mutex::new((model, None))))
+    }
+
+    /// Changes what is shown.
+    pub(super) fn change(&self, change: impl FnOnce(&mut Model)) {
+        change(&mut self.lock().0);
+    }
+
+    /// The guest's last words are to be had here.
+    pub(super) fn sees(&self, sight: Sight) {
+        self.lock().1 = Some(sight);
+    }
+
+    /// What is shown now, with the guest's last words.
+    pub(super) fn now(&self) -> Model {
+        let (mut model, sight) = self.lock().clone();
+        if let Some(sight) = sight {
+            model.look(&sight.look());
+        }
+        model
+    }
+
+    fn lock(&self) -> MutexGuard<'_, (Model, Option<Sight>)> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// The way to standard output and standard error.
 pub(super) struct Printer {
     texts: mpsc::Sender<Text>,
     written: oneshot::Receiver<()>,
+    pub(super) place: Place,
+    job_control: Option<AbortHandle>,
 }
 
 impl Printer {
-    /// Starts the thread that writes. Without threads nothing is printed.
-    pub(super) fn start() -> Self {
-        let (texts, mut queue) = mpsc::channel(LINES_MAX);
+    /// Starts the thread that writes. Without threads nothing is printed. Must be called in a tokio runtime.
+    pub(super) fn start(place: Place, watched: Watched) -> Self {
+        let (texts, queue) = mpsc::channel(LINES_MAX);
         let (done, written) = oneshot::channel();
-        let write = move || {
-            while let Some(text) = queue.blocking_recv() {
-                match text {
-                    Text::Aside(line) => say::tell(line),
-                    // Told or not, the verdict stands: it is in the run directory.
-                    Text::Output(text) => drop(say::answer(text)),
-                    Text::LetGo(code) => {
-                        if let Err(error) = background::let_go(code) {
-                            say::tell(format_args!("warning: the terminal can't be let go: {error}"));
-                        }
-                    }
-                }
+        let present = move || {
+            // It needs a clock only, and must outlive the run's own runtime.
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
+            if let Ok(runtime) = runtime {
+                let presenter = Presenter::new(Streams(place.window), place, watched);
+                runtime.block_on(presenter.present(queue));
             }
             let _ = done.send(());
         };
-        let _ = std::thread::Builder::new().name("printer".to_owned()).spawn(write);
-        Self { texts, written }
+        let _ = std::thread::Builder::new().name("printer".to_owned()).spawn(present);
+        let mut job_control = None;
+        if place.is_live() {
+            *WARNINGS.lock().unwrap_or_else(PoisonError::into_inner) = Some(texts.clone());
+            job_control = job_control::follow(texts.clone());
+        }
+        Self {
+            texts,
+            written,
+            place,
+            job_control,
+        }
     }
 
     /// Prints a line for the person who watches.
     pub(super) fn tell(&self, line: impl Display) {
-        let _ = self.texts.try_send(Text::Aside(line.to_string()));
+        let _ = self.texts.try_send(Text::Lines(Stream::Aside, format!("{line}\n")));
     }
 
-    /// Prints a line on standard output.
+    /// Prints a line of the run, where those go.
     pub(super) fn line(&self, line: impl Display) {
-        let _ = self.texts.try_send(Text::Output(format!("{line}\n")));
+        let _ = self.texts.try_send(Text::Lines(self.place.stream, format!("{line}\n")));
     }
 
     /// Prints text on standard output as it is.
     pub(super) fn text(&self, text: String) {
-        let _ = self.texts.try_send(Text::Output(text));
+        let _ = self.texts.try_send(Text::Lines(Stream::Output, text));
     }
 
     /// Lets go of the terminal when everything is printed.
@@ -83,10 +116,13 @@ impl Printer {
 
     /// Prints the last text and waits until all is written, or until nobody wants to wait any more.
     pub(super) async fn finish(self, answer: String, enough: impl Future<Output = ()>) {
-        let Self { texts, written } = self;
+        *WARNINGS.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        if let Some(task) = &self.job_control {
+            task.abort();
+        }
+        let Self { texts, written, .. } = self;
         let all = async move {
-            let _ = texts.send(Text::Output(answer)).await;
-            drop(texts);
+            let _ = texts.send(Text::Last(answer)).await;
             let _ = written.await;
         };
         tokio::select! {
@@ -96,39 +132,38 @@ impl Printer {
     }
 }
 
-/// Prints the records of a run as lines: on standard error if standard output is for programs.
-pub(super) struct Watcher<'a> {
-    pub(super) plan: Arc<Plan>,
-    /// What is to be done when the failed machine is held.
-    pub(super) on_held: &'a mut dyn FnMut(&Outcome, Timestamp),
-    pub(super) printer: &'a Printer,
-    pub(super) groups: Groups,
-    pub(super) json: bool,
-    pub(super) quiet: bool,
-}
+/// Standard error for warnings: by way of the printer while one draws a view.
+pub(super) struct Warnings;
 
-impl Watcher<'_> {
-    pub(super) fn line(&self, line: impl Display) {
-        match (self.quiet, self.json) {
-            (true, _) => {}
-            (false, true) => self.printer.tell(line),
-            (false, false) => self.printer.line(line),
-        }
+/// One warning.
+pub(super) struct Warning(Vec<u8>);
+
+impl<'a> MakeWriter<'a> for Warnings {
+    type Writer = Warning;
+
+    fn make_writer(&'a self) -> Warning {
+        Warning(Vec::new())
     }
 }
 
-impl Observer for Watcher<'_> {
-    fn record(&mut self, at: Duration, record: &Record) {
-        let unix_s = Timestamp::now().as_second();
-        let before = self.groups.before(&self.plan, record, unix_s);
-        let line = record_line(&self.plan, at, record);
-        let after = self.groups.after(record, unix_s);
-        for line in before.into_iter().chain(line).chain(after) {
-            self.line(line);
-        }
+impl Write for Warning {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.extend_from_slice(bytes);
+        Ok(bytes.len())
     }
 
-    fn held(&mut self, outcome: &Outcome, expires: Timestamp) {
-        (self.on_held)(outcome, expires);
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Drop for Warning {
+    fn drop(&mut self) {
+        let text = String::from_utf8_lossy(&self.0).into_owned();
+        let printer = WARNINGS.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        match printer {
+            Some(texts) => drop(texts.try_send(Text::Lines(Stream::Aside, text))),
+            None => say::aside(&text),
+        }
     }
 }

@@ -20,6 +20,7 @@ use crate::units::MIB;
 
 use super::input::{Input, VmInput};
 use super::search::{Hit, Search};
+use super::sight::Sight;
 use super::translate;
 
 /// How much of a command's output is kept, in bytes. What comes after is searched, not kept.
@@ -58,6 +59,7 @@ pub(super) struct CommandTask {
     pub(super) retry_every: Duration,
     pub(super) give_up_after: Duration,
     pub(super) redactor: Redactor,
+    pub(super) sight: Sight,
     pub(super) inputs: mpsc::Sender<Input>,
     /// The command is to be ended.
     pub(super) end: Arc<Notify>,
@@ -154,6 +156,7 @@ impl CommandTask {
                 }
                 CommandNotice::Output { bytes, .. } => {
                     let bytes = bytes.as_bytes();
+                    self.sight.output(bytes);
                     let (offset, hits) = reader.take(bytes);
                     let (file, length) = (file.to_owned(), bytes.len() as u64);
                     self.send(CommandInput::Output {

@@ -195,6 +195,7 @@ impl Driver<'_> {
             // The machine's own deadlines decide; this only bounds the task.
             give_up_after: stage.timeout.saturating_mul(10),
             redactor: self.intake.redactor.clone(),
+            sight: self.sight.clone(),
             inputs: self.inputs.clone(),
             end: Arc::default(),
         };

@@ -9,7 +9,7 @@ use tokio::sync::{OnceCell, mpsc};
 use tokio::task::JoinHandle;
 
 use crate::evidence::{Durability, EvidenceError, Journal, RunDir, TranscriptBudget, TranscriptLog};
-use crate::machine::{Effect, Event, Left, Part, Record, StageReport, State, Verdict};
+use crate::machine::{Deadlines, Effect, Event, Left, Part, Record, StageReport, State, Verdict};
 use crate::plan::{Plan, StagePlan};
 use crate::qemu::disk::Digest;
 use crate::serial::tap::TapSummary;
@@ -23,6 +23,7 @@ use super::pictures::Pictures;
 use super::prepare::Workshop;
 use super::recorder::Recorder;
 use super::secrets::Secrets;
+use super::sight::Sight;
 use super::step::StepStart;
 use super::vm::Vm;
 use super::{signals::StopSignals, trace};
@@ -58,6 +59,12 @@ pub struct Options {
 pub trait Observer {
     /// A record was added to the trace, this long after the run began.
     fn record(&mut self, at: Duration, record: &Record);
+
+    /// The run begins; what its guest says last can be seen here at any time.
+    fn begins(&mut self, _sight: &Sight) {}
+
+    /// The machine has dealt with something, and stands here.
+    fn settled(&mut self, _state: State, _deadlines: &Deadlines) {}
 
     /// The failed machine is held for a person until then. The run has its verdict and goes on until the hold ends.
     fn held(&mut self, outcome: &Outcome, expires: jiff::Timestamp);
@@ -142,6 +149,7 @@ pub async fn run(
         public_key: secrets.run_key().map(|key| key.public.clone()),
     });
     let mut driver = Driver {
+        sight: Sight::new(redactor.clone()),
         intake: Intake::new(
             plan.clone(),
             rules,
@@ -170,6 +178,7 @@ pub async fn run(
         queued: VecDeque::new(),
         pictures: Pictures::default(),
     };
+    driver.observer.begins(&driver.sight);
     let effects = driver.intake.start(started);
     driver.perform_all(started, effects);
     driver.drain();
@@ -189,6 +198,7 @@ pub(super) struct Driver<'a> {
     pub(super) workshop: Arc<Workshop>,
     pub(super) inputs: mpsc::Sender<Input>,
     pub(super) observer: &'a mut dyn Observer,
+    pub(super) sight: Sight,
     trace: Journal,
     trace_seq: u64,
     started: Instant,
@@ -282,6 +292,8 @@ impl Driver<'_> {
             let effects = self.intake.take(now, &fact);
             self.perform_all(now, effects);
         }
+        let machine = &self.intake.machine;
+        self.observer.settled(machine.state(), machine.deadlines());
         if let Some(vm) = self.vm.as_mut().filter(|_| !self.intake.machine.watches_screen()) {
             vm.tasks.screen = None;
         }
@@ -315,6 +327,9 @@ impl Driver<'_> {
         // A trace that can't be written is counted by the journal and told in the result; the run goes on.
         if let Err(error) = self.trace.append(&line, Durability::Process) {
             tracing::warn!(%error, "a trace record was lost");
+        }
+        if matches!(record, Record::StageBegan { .. }) {
+            self.sight.begin_stage();
         }
         self.observer.record(at, record);
         self.picture(self.trace_seq, record);

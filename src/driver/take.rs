@@ -55,6 +55,7 @@ impl Driver<'_> {
                     scale_percent: host.scale_percent,
                     serial: vm.serial_file.clone(),
                 };
+                self.sight.console(vm.console.clone());
                 vm.tasks.others.push(self.watch_host(vm.number));
                 self.vm = Some(vm);
                 self.consoles_open += 1;

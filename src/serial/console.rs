@@ -20,6 +20,8 @@ pub const SERIAL_TAIL_BYTES: usize = 64 * 1024;
 pub const CONSOLE_INPUTS_MAX: usize = 16;
 /// Chunks of output that may wait for who watches the console live. Who is slower misses some, which is told.
 pub const LIVE_CHUNKS_MAX: usize = 256;
+/// Raw bytes of the stream's end in which [`Console::last_line`] looks for it.
+const LAST_LINE_BYTES: usize = 4 * 1024;
 /// Length of a line that [`Console::tail`] returns.
 pub const TAIL_LINE_CHARS_MAX: usize = 512;
 
@@ -143,6 +145,16 @@ impl Console {
             .iter()
             .map(|line| text::terminal_line(line, TAIL_LINE_CHARS_MAX))
             .collect()
+    }
+
+    /// The last line that shows something, ended or not: printable text of the guest's, from the last few KiB.
+    pub fn last_line(&self) -> Option<String> {
+        let end: Vec<u8> = {
+            let recent = self.shared.recent();
+            let from = recent.bytes.len().saturating_sub(LAST_LINE_BYTES);
+            recent.bytes.range(from..).copied().collect()
+        };
+        text::lines(end).into_iter().rfind(|line| !line.trim().is_empty())
     }
 
     /// The raw bytes of the console's end that are in memory, and all that come after them.

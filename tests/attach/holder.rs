@@ -13,8 +13,7 @@ use jiff::Timestamp;
 use serde_json::Value;
 use tempfile::TempDir;
 
-/// How long anything here may be awaited.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) use crate::window::PATIENCE;
 
 pub(crate) struct Holder {
     directory: TempDir,

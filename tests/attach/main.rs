@@ -3,4 +3,5 @@
 mod holder;
 mod pipes;
 mod terminal;
+#[path = "../support/window.rs"]
 mod window;

@@ -74,6 +74,25 @@ impl Bench {
         }
     }
 
+    /// The program as a person at a terminal starts it, whose keys send signals.
+    pub(crate) fn at_a_terminal(&self, arguments: &[&str]) -> std::process::Command {
+        let mut command = std::process::Command::new("setsid");
+        command.args([
+            "--ctty",
+            env!("CARGO_BIN_EXE_bootgate"),
+            "run",
+            "gate.toml",
+            "--runs",
+            "runs",
+        ]);
+        command.args(arguments).current_dir(self.place.path());
+        for job in ["CI", "GITHUB_ACTIONS", "GITLAB_CI", "NO_COLOR", "LC_ALL", "LC_CTYPE"] {
+            command.env_remove(job);
+        }
+        command.env("TERM", "xterm-256color").env("LANG", "C.UTF-8");
+        command
+    }
+
     /// Runs the gate to its end.
     pub(crate) async fn run(self) -> Finished {
         self.watched(None).await

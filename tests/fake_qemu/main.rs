@@ -5,6 +5,7 @@
 mod bench;
 mod cancel;
 mod endings;
+mod live;
 mod player;
 mod protocol;
 mod question;
@@ -15,4 +16,6 @@ mod replay_support;
 mod ssh_support;
 mod stories;
 mod story;
+#[path = "../support/window.rs"]
+mod window;
 mod with_ssh;

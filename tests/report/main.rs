@@ -11,6 +11,7 @@ mod noise;
 mod outcomes;
 mod page;
 mod schemas;
+mod screen;
 mod trace;
 
 use std::path::Path;

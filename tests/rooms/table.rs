@@ -36,6 +36,7 @@ pub(crate) const ROOMS: &[Room] = &[
     room("machine", 1),
     room("screen", 1),
     room("triage", 1),
+    room("view", 1),
     room("qemu::argv", 1),
     room("qemu::feature", 1),
     room("qemu::keymap", 1),
@@ -98,6 +99,8 @@ pub(crate) const ROOMS: &[Room] = &[
 
 /// Imports between two rooms of one floor that are meant; everything else on a floor is a stranger.
 pub(crate) const SIDEWAYS: &[(&str, &str)] = &[
+    // What is shown of a run is what its machine tells.
+    ("view", "machine"),
     // A rule looks for its lines with the console's own matcher.
     ("triage", "serial"),
     // The plan is written in the other words of its floor.

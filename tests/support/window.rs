@@ -1,17 +1,20 @@
 //! A pseudo-terminal, and the program in it.
+#![allow(dead_code, reason = "each test binary uses its part")]
 
 use std::fs::File;
 use std::io::{Read as _, Write as _};
 use std::process::{Child, Command, Stdio};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bootgate::procfs::{ProcessGrip, ProcessIdentity};
 use nix::pty::openpty;
 use nix::sys::termios::{LocalFlags, Termios, tcgetattr};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::Signal;
+use rustix::termios::{Winsize, tcsetwinsize};
 
-use crate::holder::PATIENCE;
+/// How long anything here may be awaited.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A terminal's window: what a person sees, and their keyboard.
 pub(crate) struct Window {
@@ -40,6 +43,40 @@ impl Window {
             seen: Vec::new(),
             process,
             grip: grip.unwrap().expect("it waits for a person"),
+        }
+    }
+
+    /// Makes the window this large.
+    pub(crate) fn resize(&self, columns: u16, rows: u16) {
+        let size = Winsize {
+            ws_row: rows,
+            ws_col: columns,
+            ws_xpixel: 0,
+            ws_ypixel: 0,
+        };
+        tcsetwinsize(&self.terminal, size).unwrap();
+    }
+
+    /// The state of its process, as `/proc` tells it: `T` if it is stopped.
+    pub(crate) fn is_stopped(&self) -> bool {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.process.id())).unwrap();
+        stat.rsplit_once(") ")
+            .is_some_and(|(_, fields)| fields.starts_with('T'))
+    }
+
+    /// Reads what is still on its way to the screen.
+    pub(crate) fn rest(&mut self) -> String {
+        let mut chunk = [0; 4096];
+        let nothing = Timespec::default();
+        loop {
+            let mut screen = [PollFd::new(&self.screen, PollFlags::IN)];
+            if poll(&mut screen, Some(&nothing)).unwrap() == 0 {
+                return String::from_utf8_lossy(&self.seen).into_owned();
+            }
+            match self.screen.read(&mut chunk) {
+                Ok(count) if count > 0 => self.seen.extend_from_slice(&chunk[..count]),
+                _ => return String::from_utf8_lossy(&self.seen).into_owned(),
+            }
         }
     }
 

@@ -1,0 +1,6 @@
+//! The view of a run that goes on: what is drawn, at every width, and what a terminal shows of it.
+
+mod pictures;
+mod properties;
+mod runs;
+mod terminal;
