@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use super::{
-    bundle, check, debug_iso, decide, demo, diagram, doctor, inspect, ps, reap, reopen, replay, report, run, say,
+    bundle, check, debug_iso, decide, demo, diagram, doctor, init, inspect, ps, reap, reopen, replay, report, run, say,
     trace, triage, verify_production,
 };
 
@@ -36,6 +36,7 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Init(init::Init),
     Run(run::Run),
     Check(check::Check),
     Decide(decide::Decide),
@@ -71,6 +72,7 @@ pub fn main() -> ExitCode {
         .log_internal_errors(false)
         .init();
     match Arguments::parse().command {
+        Command::Init(init) => init.execute(),
         Command::Run(run) => run.execute(),
         Command::Check(check) => check.execute(),
         Command::Decide(decide) => decide.execute(),

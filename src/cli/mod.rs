@@ -15,6 +15,7 @@ mod finish;
 mod gate;
 mod host;
 mod image_digest;
+mod init;
 mod inspect;
 mod made;
 mod preflight;

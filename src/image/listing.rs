@@ -151,6 +151,16 @@ impl Tree {
         }
     }
 
+    /// A tree of which only the kinds are known.
+    pub(super) fn from_kinds(entries: impl Iterator<Item = (String, Kind)>) -> Self {
+        let entry = |kind| Entry {
+            kind,
+            mode: String::new(),
+            owner: String::new(),
+        };
+        Self(entries.map(|(path, kind)| (path, entry(kind))).collect())
+    }
+
     #[cfg(test)]
     pub(super) fn of(entries: &[(&str, Kind)]) -> Self {
         let entry = |kind: &Kind| Entry {
