@@ -23,7 +23,7 @@ const BOOT_DIRECTORIES: [(&str, usize); 8] = [
     ("/boot", 4),
     ("/grub", 1),
     ("/grub2", 1),
-    ("/EFI", 2),
+    ("/EFI", 3),
     ("/efi", 3),
     ("/loader", 2),
     ("/syslinux", 1),
@@ -145,7 +145,12 @@ fn text(bytes: &[u8]) -> String {
 
 /// The boot loaders' configurations of a volume; what they are is added to the survey.
 fn boot_files(disk: &Disk, volume: &Volume, survey: &mut DiskSurvey) -> Result<Vec<(String, String)>, DiskFsError> {
-    let walked = disk.walk(volume, &BOOT_DIRECTORIES, LIMITS)?;
+    // FAT finds a directory by its name in any case, so it would be walked twice.
+    let directories: Vec<_> = BOOT_DIRECTORIES
+        .into_iter()
+        .filter(|(path, _)| volume.kind != Kind::Fat || *path != "/efi")
+        .collect();
+    let walked = disk.walk(volume, &directories, LIMITS)?;
     let within = |path: &str| format!("{}:{path}", told(volume));
     let mut configs: Vec<Vec<u8>> = Vec::new();
     let mut paths = Vec::new();

@@ -13,3 +13,6 @@ pub use draft::{Draft, GateImage, draft};
 pub use error::InitError;
 pub use look::{Medium, Survey, look};
 pub use page::toml_string;
+
+#[cfg(test)]
+mod tests;

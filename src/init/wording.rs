@@ -16,6 +16,9 @@ pub(super) fn medium(survey: &Survey) -> String {
 /// The system in sentences.
 pub(super) fn system(survey: &Survey) -> String {
     let Some(system) = &survey.system else {
+        if !survey.encrypted.is_empty() {
+            return "The system lies in an encrypted volume, or where it could not be read.".to_owned();
+        }
         return "No system was found where it could be read; it may lie in the initial RAM disk.".to_owned();
     };
     let place = quote(&system.place);

@@ -2,6 +2,7 @@
 //! CI job shows of it.
 
 mod blame;
+mod catalogue;
 mod ci;
 mod closing;
 mod decision;
@@ -15,6 +16,7 @@ mod result;
 mod summary;
 mod trace;
 
+pub use catalogue::{CauseEntry, catalogue, find, meant};
 pub use ci::{Ci, Groups};
 pub use closing::{Closing, annotations, refused_outputs, step_outputs};
 pub use decision::{decision_block, decision_json, decision_table};

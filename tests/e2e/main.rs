@@ -21,12 +21,13 @@ use row::Table;
 type Scenario = fn(&mut Table);
 
 /// Each with its name.
-const SCENARIOS: [(&str, Scenario); 6] = [
+const SCENARIOS: [(&str, Scenario); 7] = [
     ("four-steps", scenarios::four_steps),
     ("encrypted", scenarios::encrypted),
     ("small-memory", scenarios::small_memory),
     ("large-memory", scenarios::large_memory),
     ("live", scenarios::live_faults),
+    ("first-use", scenarios::first_use),
     ("compare", compare::compare),
 ];
 
