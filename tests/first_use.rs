@@ -28,9 +28,10 @@ fn gate_of(directory: &Path, image: &str) -> String {
     std::fs::read_to_string(directory.join("gate.toml")).unwrap()
 }
 
-/// Without the words of the release that the guest is built from, which is the host's.
+/// Without the words of the release that the guest is built from, which is the host's, and without the line breaks that
+/// follow from them.
 fn of_any_release(gate: &str) -> String {
-    let mut gate = gate.to_owned();
+    let mut gate = gate.replace("\n# ", " ");
     for (pattern, word) in [(r"`(Debian|Ubuntu)[^`]*`", "`SYSTEM`"), (r"systemd \d+", "systemd N")] {
         gate = regex::Regex::new(pattern)
             .unwrap()
