@@ -27,4 +27,4 @@ pub use listing::PrintableWriter;
 pub use place::Place;
 pub use source::READ_DEADLINE;
 pub use tree::{Entry, EntryKind, NAMES_MAX};
-pub use walk::{WalkLimits, Walked};
+pub use walk::{Content, WalkLimits, Walked};

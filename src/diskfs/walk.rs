@@ -25,6 +25,9 @@ pub struct Walked {
     pub entry: Entry,
 }
 
+/// A file's path, and what is in it.
+pub type Content = (Vec<u8>, Vec<u8>);
+
 impl Disk {
     /// The names below directories, at most so many levels deep, in no order. A directory that is not there, or can't be
     /// read, is left out.
@@ -57,7 +60,7 @@ impl Disk {
         volume: &Volume,
         paths: &[Vec<u8>],
         limits: WalkLimits,
-    ) -> Result<Vec<(Vec<u8>, Vec<u8>)>, DiskFsError> {
+    ) -> Result<Vec<Content>, DiskFsError> {
         let read = self.within(volume, limits.files_bytes_max, |tree| {
             let mut contents = Vec::new();
             let mut left = limits.files_bytes_max;

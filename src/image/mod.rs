@@ -37,7 +37,7 @@ pub use menu::MenuEntry;
 pub use outline::{Getty, LiveTool, Outline, Seen, Server};
 pub use people::{Password, Person};
 pub use record::{ChangeFacts, DebugRecord, ImageFacts, LoginFacts, RecordError};
-pub use survey::{IsoSurvey, loaders_of, menu_of, outline_of, survey_iso};
+pub use survey::{IsoSurvey, ReadFiles, loaders_of, menu_of, outline_of, survey_iso};
 pub use system::SomeFile;
 pub use traces::Forbidden;
 pub use verify::{LookedAt, Verification, VerifyOptions, verify};

@@ -1,5 +1,6 @@
 //! An image looked into for a gate file: what boots it, what its kernel is told, and what its system does.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use super::boot_config;
@@ -129,6 +130,9 @@ fn root_of<'a>(all: &[&'a IsoFile]) -> Option<&'a IsoFile> {
         .copied()
 }
 
+/// Reads files of a system by their paths, as far as they are there and small.
+pub type ReadFiles<'a> = dyn Fn(&[String]) -> BTreeMap<String, Vec<u8>> + 'a;
+
 /// The outline of a system of which somebody else has read the names and the small files: paths begin with no slash.
 ///
 /// # Errors
@@ -137,7 +141,7 @@ pub fn outline_of(
     files: Vec<(String, SomeFile)>,
     configs: &[(String, String)],
     place: &str,
-    read: &dyn Fn(&[String]) -> std::collections::BTreeMap<String, Vec<u8>>,
+    read: &ReadFiles<'_>,
 ) -> Result<Outline, ImageError> {
     let system = System::from_files(files);
     let wanted = boot_config::units(configs);

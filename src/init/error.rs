@@ -72,13 +72,13 @@ impl InitError {
     /// The exit code: 2 for what the caller named, 1 for an image that is damaged, 4 for the host.
     pub fn exit_code(&self) -> u8 {
         match self {
-            Self::Unreadable { .. } | Self::NotAFile { .. } | Self::NotAnImage { .. } => 2,
-            Self::Iso(ImageError::NotAnIso { .. }) => 2,
-            Self::Iso(ImageError::ToolMissing { .. } | ImageError::Io { .. } | ImageError::Space { .. })
-            | Self::Runtime(_) => 4,
+            Self::Unreadable { .. }
+            | Self::NotAFile { .. }
+            | Self::NotAnImage { .. }
+            | Self::Iso(ImageError::NotAnIso { .. }) => 2,
             Self::Flatten(FlattenError::QemuImg { .. } | FlattenError::DataFile { .. }) => 1,
-            Self::Iso(_) => 1,
-            Self::Disk(_) | Self::Flatten(_) => 4,
+            Self::Iso(error) if !matches!(error, ImageError::ToolMissing { .. } | ImageError::Io { .. }) => 1,
+            Self::Iso(_) | Self::Runtime(_) | Self::Disk(_) | Self::Flatten(_) => 4,
         }
     }
 }

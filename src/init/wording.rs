@@ -22,7 +22,7 @@ pub(super) fn system(survey: &Survey) -> String {
         return "No system was found where it could be read; it may lie in the initial RAM disk.".to_owned();
     };
     let place = quote(&system.place);
-    let mut told = match &system.name {
+    let name = match &system.name {
         Some(name) => format!(
             "The system in {place} is {} ({}).",
             quote(&name.what),
@@ -30,17 +30,19 @@ pub(super) fn system(survey: &Survey) -> String {
         ),
         None => format!("There is a system in {place}."),
     };
-    if let Some((tool, file)) = &system.live {
-        told += &format!(" {} makes it a live system ({}).", tool_name(*tool), quote(file));
-    }
-    match system.systemd {
-        Some(version) => told += &format!(" It has systemd {version}"),
-        None => told += " It has no systemd that shows its version",
-    }
-    if let Some(target) = &system.target {
-        told += &format!(" and boots to {}", quote(target));
-    }
-    told + "."
+    let live = match &system.live {
+        Some((tool, file)) => format!(" {} makes it a live system ({}).", tool_name(*tool), quote(file)),
+        None => String::new(),
+    };
+    let systemd = match system.systemd {
+        Some(version) => format!("It has systemd {version}"),
+        None => "It has no systemd that shows its version".to_owned(),
+    };
+    let target = match &system.target {
+        Some(target) => format!(" and boots to {}", quote(target)),
+        None => String::new(),
+    };
+    format!("{name}{live} {systemd}{target}.")
 }
 
 pub(super) fn tool_name(tool: LiveTool) -> &'static str {
