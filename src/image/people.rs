@@ -108,7 +108,7 @@ mod tests {
                 (
                     PASSWD,
                     "root:x:0:0::/root:/bin/bash\ndaemon:x:1:1::/:/usr/sbin/nologin\n\
-                     live:x:1000:1000::/home/live:/bin/bash\nguest:x:1001:1001::/home/guest:/bin/sh\n\
+                     live:x:1000:1000::/live:/bin/bash\nguest:x:1001:1001::/guest:/bin/sh\n\
                      op:x:1002:1002::/:/bin/sh\n-bad:x:3:3::/:/bin/sh\na\"b:x:3:3::/:/bin/sh\n",
                 ),
                 (SHADOW, "root:*:1:\nlive::1:\nguest:$y$a:1:\nop:!:1:\n"),

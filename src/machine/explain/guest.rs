@@ -1,6 +1,6 @@
 //! Causes from power-on to a stable login.
 
-use super::{AGAIN, CHECK, Explanation, INSPECT, TRACE, row};
+use super::row::{AGAIN, CHECK, Explanation, INSPECT, TRACE, row};
 use crate::machine::Cause;
 
 /// Booting, and everything that may befall a running guest.

@@ -1,6 +1,6 @@
 //! Causes on the host's side, and of the run itself.
 
-use super::{AGAIN, CHECK, DOCTOR, Explanation, TRACE, row};
+use super::row::{AGAIN, CHECK, DOCTOR, Explanation, TRACE, row};
 use crate::machine::Cause;
 
 /// QEMU and the host while a guest runs.

@@ -1,6 +1,6 @@
 //! Causes of commands, and of the installed system.
 
-use super::{CHECK, Explanation, INSPECT, TRACE, row};
+use super::row::{CHECK, Explanation, INSPECT, TRACE, row};
 use crate::machine::Cause;
 
 /// A stage's command.
