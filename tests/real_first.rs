@@ -52,7 +52,10 @@ fn a_disk_that_was_installed_is_gated_as_it_is() {
     let bench = Bench::new(&install);
     let installed = bench.whole();
     assert_eq!(installed.exit_code, 0, "{}", installed.story());
-    let (text, outcome) = first_use(&installed.path.join("disks/target.raw"));
+    // What lies in a run's directory is refused as an image unless it is pinned.
+    let disk = bench.path().join("disk.raw");
+    std::fs::rename(installed.path.join("disks/target.raw"), &disk).unwrap();
+    let (text, outcome) = first_use(&disk);
     assert_reached(&text, &outcome, "marker");
     assert!(text.contains("in `Tiny` of `volume 2 (fat):/grub/grub.cfg`"), "{text}");
     // The server is there, and its password is the image's secret.
