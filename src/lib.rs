@@ -11,6 +11,7 @@ pub mod diskfs;
 pub mod driver;
 pub mod evidence;
 pub mod image;
+pub mod init;
 pub mod machine;
 pub mod plan;
 pub mod procfs;

@@ -3,32 +3,16 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 use super::{
-    bundle, check, debug_iso, decide, demo, diagram, doctor, inspect, print, ps, reap, reopen, replay, report, run,
-    say, trace, triage, verify_production,
+    bundle, check, completions, debug_iso, decide, demo, diagram, doctor, explain, help, init, inspect, man, print, ps,
+    reap, reopen, replay, report, run, say, trace, triage, verify_production,
 };
-
-/// What stands below the list of commands.
-const EXAMPLES: &str = "\
-Examples:
-  bootgate doctor gate.toml   can this host run the gate?
-  bootgate check gate.toml    what would the gate do?
-  bootgate run gate.toml      run it; the exit code is the verdict
-  bootgate trace last         what happened, and where the evidence lies
-  bootgate inspect last       why it failed; look into the held machine
-  bootgate replay last        the same again without QEMU: what would other rules change?
-  bootgate triage old.log     what do the rules know about an old log?
-
-Exit codes: 0 passed, 1 failed, 2 wrong gate file or arguments, 3 known failure,
-  4 infrastructure, 5 untestable, 70 a defect of bootgate, 130 and 143 cancelled.
-
-BOOTGATE_LOG=debug prints what bootgate does on standard error; NO_COLOR=1 keeps colours out.";
 
 /// Proves that a bootable OS image boots, installs and boots again.
 #[derive(Debug, Parser)]
-#[command(name = "bootgate", version, propagate_version = true, arg_required_else_help = true, after_help = EXAMPLES)]
+#[command(name = "bootgate", version, propagate_version = true, arg_required_else_help = true)]
 struct Arguments {
     #[command(subcommand)]
     command: Command,
@@ -36,6 +20,7 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Init(init::Init),
     Run(run::Run),
     Check(check::Check),
     Decide(decide::Decide),
@@ -53,11 +38,24 @@ enum Command {
     DebugIso(debug_iso::DebugIso),
     VerifyProduction(verify_production::VerifyProduction),
     Demo(demo::Demo),
+    Explain(explain::Explain),
+    Completions(completions::Completions),
+    Man(man::Man),
 }
 
 /// Where runs are kept unless `--runs` says otherwise.
 pub(super) fn default_runs() -> PathBuf {
     PathBuf::from("runs")
+}
+
+/// The command line as it is taught: for help, completions and manual pages.
+pub(super) fn command() -> clap::Command {
+    help::taught(Arguments::command())
+}
+
+fn parsed() -> Arguments {
+    let matches = command().get_matches();
+    Arguments::from_arg_matches(&matches).unwrap_or_else(|error| error.exit())
 }
 
 /// The whole program.
@@ -70,7 +68,8 @@ pub fn main() -> ExitCode {
         // They would be printed by a macro that panics when standard error is gone.
         .log_internal_errors(false)
         .init();
-    match Arguments::parse().command {
+    match parsed().command {
+        Command::Init(init) => init.execute(),
         Command::Run(run) => run.execute(),
         Command::Check(check) => check.execute(),
         Command::Decide(decide) => decide.execute(),
@@ -88,5 +87,8 @@ pub fn main() -> ExitCode {
         Command::DebugIso(debug_iso) => debug_iso.execute(),
         Command::VerifyProduction(verify) => verify.execute(),
         Command::Demo(demo) => demo.execute(),
+        Command::Explain(explain) => explain.execute(),
+        Command::Completions(completions) => completions.execute(),
+        Command::Man(man) => man.execute(),
     }
 }

@@ -265,7 +265,7 @@ pub(super) fn exit_of(error: &ImageError) -> ExitCode {
         | ImageError::NestedImage { .. }
         | ImageError::NoSshd(_) => 5,
         ImageError::PatchedNothing | ImageError::NotAsPlanned(_) => Verdict::EXIT_INTERNAL,
-        ImageError::ToolFailed { .. } | ImageError::Implausible(_) => 1,
+        ImageError::ToolFailed { .. } | ImageError::Implausible(_) | ImageError::Truncated { .. } => 1,
     })
 }
 

@@ -17,6 +17,7 @@ mod place;
 mod source;
 mod table;
 mod tree;
+mod walk;
 
 pub use disk::{Disk, Listing, ReadDone, Volume};
 pub use error::DiskFsError;
@@ -26,3 +27,4 @@ pub use listing::PrintableWriter;
 pub use place::Place;
 pub use source::READ_DEADLINE;
 pub use tree::{Entry, EntryKind, NAMES_MAX};
+pub use walk::{Content, WalkLimits, Walked};

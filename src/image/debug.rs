@@ -25,7 +25,7 @@ use super::tool::{SQFS2TAR, TAR2SQFS, Tool, UNSQUASHFS, XORRISO};
 use super::verify::nested;
 
 /// The roots of live systems, by the tools that make them: live-boot, dracut, casper, archiso.
-const ROOTS: [&str; 4] = [
+pub(super) const ROOTS: [&str; 4] = [
     "/live/filesystem.squashfs",
     "/LiveOS/squashfs.img",
     "/casper/filesystem.squashfs",

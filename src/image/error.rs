@@ -44,6 +44,16 @@ pub enum ImageError {
         /// The image.
         path: PathBuf,
     },
+    /// The image is shorter than it says.
+    #[error("`{}` is cut off: its volume is {} long, and the file {}", path.display(), ByteSize(*volume_bytes), ByteSize(*size_bytes))]
+    Truncated {
+        /// The image.
+        path: PathBuf,
+        /// The size that its descriptor names.
+        volume_bytes: u64,
+        /// The size that it has.
+        size_bytes: u64,
+    },
     /// There is no squashfs in it.
     #[error("`{}` holds no squashfs: none of its {files} files begins like one", path.display())]
     NoSquashfs {
@@ -132,7 +142,7 @@ impl ImageError {
     pub fn mend(&self) -> String {
         match self {
             Self::ToolMissing { package, .. } => format!("install it: apt-get install {package}"),
-            Self::ToolFailed { .. } | Self::Implausible(_) => {
+            Self::ToolFailed { .. } | Self::Implausible(_) | Self::Truncated { .. } => {
                 "check the image against its published digest, and build or fetch it again".to_owned()
             }
             Self::Io { .. } => "check the path, its owner and mode, and the free space".to_owned(),

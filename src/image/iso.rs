@@ -9,10 +9,12 @@ use super::error::ImageError;
 use super::tool::XORRISO;
 
 /// Bytes of a sector of an ISO 9660 image.
-const SECTOR_BYTES: u64 = 2048;
+pub(super) const SECTOR_BYTES: u64 = 2048;
 /// Where the primary volume descriptor lies, and what it begins with (ECMA-119, 8.1 and 8.4).
-const DESCRIPTOR_AT_BYTES: u64 = 16 * SECTOR_BYTES;
+pub(super) const DESCRIPTOR_AT_BYTES: u64 = 16 * SECTOR_BYTES;
 const DESCRIPTOR_BEGIN: &[u8] = b"\x01CD001";
+/// Where the descriptor holds the volume's size in sectors (ECMA-119, 8.4.8).
+const SECTORS_AT_BYTES: u64 = 80;
 /// Where the descriptor holds the time of the volume's last change (ECMA-119, 8.4.27): sixteen digits.
 const CHANGED_AT_BYTES: u64 = 830;
 const CHANGED_DIGITS: usize = 16;
@@ -79,6 +81,22 @@ impl Iso {
         let is_iso = file.read_exact_at(&mut begin, DESCRIPTOR_AT_BYTES).is_ok() && begin == DESCRIPTOR_BEGIN;
         if !is_iso {
             return Err(ImageError::NotAnIso { path: path.to_owned() });
+        }
+        let mut sectors = [0; 4];
+        // A file that ends before lacks the whole descriptor.
+        if file
+            .read_exact_at(&mut sectors, DESCRIPTOR_AT_BYTES + SECTORS_AT_BYTES)
+            .is_err()
+        {
+            sectors = [18, 0, 0, 0];
+        }
+        let volume_bytes = u64::from(u32::from_le_bytes(sectors)) * SECTOR_BYTES;
+        if volume_bytes > size_bytes {
+            return Err(ImageError::Truncated {
+                path: path.to_owned(),
+                volume_bytes,
+                size_bytes,
+            });
         }
         let mut command = XORRISO.command()?;
         command.args(["-no_rc", "-report_about", "WARNING", "-indev"]);

@@ -151,6 +151,23 @@ impl Tree {
         }
     }
 
+    /// A tree of which only the kinds are known. Directories on the way to what is there are there, too.
+    pub(super) fn from_kinds(entries: impl Iterator<Item = (String, Kind)>) -> Self {
+        let entry = |kind| Entry {
+            kind,
+            mode: String::new(),
+            owner: String::new(),
+        };
+        let mut tree: BTreeMap<String, Entry> = entries.map(|(path, kind)| (path, entry(kind))).collect();
+        let above = tree
+            .keys()
+            .flat_map(|path| path.match_indices('/').map(|(at, _)| path[..at].to_owned()));
+        for directory in above.collect::<Vec<_>>() {
+            tree.entry(directory).or_insert_with(|| entry(Kind::Directory));
+        }
+        Self(tree)
+    }
+
     #[cfg(test)]
     pub(super) fn of(entries: &[(&str, Kind)]) -> Self {
         let entry = |kind: &Kind| Entry {

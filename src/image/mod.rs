@@ -1,19 +1,25 @@
 //! Images of live systems: what lies in them, a debug image of a production image, and whether an image may be published.
 
 mod accounts;
+mod announce;
 mod boot_config;
 mod changes;
 mod compare;
 mod debug;
+mod el_torito;
 mod error;
 mod finding;
 mod iso;
 mod listing;
+mod menu;
+mod outline;
+mod people;
 mod rebuild;
 mod record;
 mod rewrite;
 mod squashfs;
 mod sshd;
+mod survey;
 mod system;
 mod tool;
 mod traces;
@@ -21,10 +27,17 @@ mod units;
 mod verify;
 
 pub use accounts::AllowedEmpty;
+pub use announce::Announcement;
 pub use changes::DebugLogin;
 pub use debug::{DebugMade, DebugRequest, debug_iso};
+pub use el_torito::Volume;
 pub use error::ImageError;
 pub use finding::{Check, Finding};
+pub use menu::MenuEntry;
+pub use outline::{Getty, LiveTool, Outline, Seen, Server};
+pub use people::{Password, Person};
 pub use record::{ChangeFacts, DebugRecord, ImageFacts, LoginFacts, RecordError};
+pub use survey::{IsoSurvey, ReadFiles, loaders_of, menu_of, outline_of, survey_iso};
+pub use system::SomeFile;
 pub use traces::Forbidden;
 pub use verify::{LookedAt, Verification, VerifyOptions, verify};

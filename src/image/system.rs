@@ -29,6 +29,19 @@ pub(super) const PRESET_DIRECTORIES: [&str; 5] = [
 /// Single files outside of `etc` that are read.
 const SINGLE_FILES: [&str; 2] = ["usr/lib/os-release", "usr/lib/machine-id"];
 
+/// A file of a system that somebody else has read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SomeFile {
+    /// A file, its size in bytes, and its content if that was read.
+    File(u64, Option<Vec<u8>>),
+    /// A directory.
+    Directory,
+    /// A link and where it leads.
+    Symlink(String),
+    /// Anything else.
+    Other,
+}
+
 /// A system.
 #[derive(Debug, Clone, Default)]
 pub(super) struct System {
@@ -55,6 +68,43 @@ impl System {
         }
         let contents = squashfs.read(&tree, wanted)?;
         Ok(Self { tree, contents })
+    }
+
+    /// A system whose files somebody else has read. A link has the content of the file that it leads to.
+    pub(super) fn from_files(files: Vec<(String, SomeFile)>) -> Self {
+        let kinds = files.iter().map(|(path, file)| {
+            let kind = match file {
+                SomeFile::File(size_bytes, _) => Kind::File {
+                    size_bytes: *size_bytes,
+                },
+                SomeFile::Directory => Kind::Directory,
+                SomeFile::Symlink(target) => Kind::Symlink { target: target.clone() },
+                SomeFile::Other => Kind::Other,
+            };
+            (path.clone(), kind)
+        });
+        let tree = Tree::from_kinds(kinds);
+        let mut contents: BTreeMap<String, Vec<u8>> = BTreeMap::new();
+        for (path, file) in files {
+            if let SomeFile::File(_, Some(content)) = file {
+                contents.insert(path, content);
+            }
+        }
+        let links = tree
+            .iter()
+            .filter(|(_, entry)| matches!(entry.kind, Kind::Symlink { .. }));
+        for (path, _) in links {
+            let content = tree.file(path).and_then(|(real, _)| contents.get(&real).cloned());
+            if let Some(content) = content {
+                contents.insert(path.to_owned(), content);
+            }
+        }
+        Self { tree, contents }
+    }
+
+    /// Adds files that were read later.
+    pub(super) fn add(&mut self, contents: BTreeMap<String, Vec<u8>>) {
+        self.contents.extend(contents);
     }
 
     /// A text, if it was read.

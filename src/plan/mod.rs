@@ -18,7 +18,7 @@ mod stage;
 pub use access::{CredentialsPlan, OpenBy, SerialLogin};
 pub use describe::describe;
 pub use gate_file::{
-    Diagnostic, GateFileErrors, KeyStep, Place, Related, parse, parse_rules, place_of, schema, without_secrets,
+    Diagnostic, GateFileErrors, KeyStep, Place, Related, nearest, parse, parse_rules, place_of, schema, without_secrets,
 };
 pub use host::HostPlan;
 pub use image::{Attachment, DiskCache, DiskFormat, DiskPlan, ImagePlan, ImageSource};

@@ -2,6 +2,7 @@
 //! CI job shows of it.
 
 mod blame;
+mod catalogue;
 mod ci;
 mod closing;
 mod closing_block;
@@ -17,6 +18,7 @@ mod sheet;
 mod summary;
 mod trace;
 
+pub use catalogue::{CauseEntry, catalogue, find, meant};
 pub use ci::{Ci, Groups};
 pub use closing::{Closing, annotations, refused_outputs, step_outputs};
 pub use closing_block::{Told, verdict_block, verdict_sheet};

@@ -32,6 +32,7 @@ const LANES: [&[(&str, Scenario)]; 2] = [
         ("small-memory", scenarios::small_memory),
         ("encrypted", scenarios::encrypted),
         ("large-memory", scenarios::large_memory),
+        ("first-use", scenarios::first_use),
     ],
 ];
 /// What is run alone, since it is timed.

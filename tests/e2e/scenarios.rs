@@ -203,6 +203,24 @@ pub(crate) fn credentials(table: &mut Table) {
     );
 }
 
+/// The gate files that `bootgate init` writes for both forms, as they are.
+pub(crate) fn first_use(table: &mut Table) {
+    for (row, image) in [("init-production", &live().production), ("init-debug", &live().debug)] {
+        let bench = Bench::new(&first_step());
+        let written = std::process::Command::new(env!("CARGO_BIN_EXE_bootgate"))
+            .args(["init", text(image), "-o", "gate.toml", "--force"])
+            .current_dir(bench.path())
+            .status();
+        assert!(written.unwrap().success(), "{row}: no gate file");
+        table.row(
+            row,
+            PASSED,
+            || bench.whole(),
+            |outcome| assert_eq!(outcome.result["stages"][0]["reached"], "login", "{}", outcome.story()),
+        );
+    }
+}
+
 /// The marker came before sshd's host keys, so there were attempts that failed, and the stage passed nevertheless.
 fn marker_before_sshd(outcome: &Outcome) {
     assert!(outcome.notes_rule("host-key-race"), "{}", outcome.story());

@@ -91,6 +91,7 @@ pub(crate) const ROOMS: &[Room] = &[
     room("ssh::watch", 2),
     // 3: composition
     room("driver", 3),
+    room("init", 3),
     room("report", 3),
     // 4: shell
     room("cli", 4),

@@ -69,7 +69,10 @@ impl Bench {
         let told = String::from_utf8_lossy(&output.stderr);
         let result: Value =
             serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("no result: {error}\n{told}"));
-        let path = self.folder.path().join("runs").join(result["run"].as_str().unwrap());
+        let run = result["run"]
+            .as_str()
+            .unwrap_or_else(|| panic!("no run: {result:#}\n{told}"));
+        let path = self.folder.path().join("runs").join(run);
         let trace = std::fs::read_to_string(path.join("trace.jsonl")).unwrap();
         Outcome {
             exit_code: output.status.code().expect("the program exits by itself"),

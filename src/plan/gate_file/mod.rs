@@ -42,3 +42,4 @@ pub use mask::without_secrets;
 pub use place::{KeyStep, Place, place_of};
 pub use rule::parse_rules;
 pub use schema::schema;
+pub use suggest::nearest;

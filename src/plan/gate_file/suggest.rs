@@ -8,7 +8,7 @@ use super::key::Table;
 use super::value::or_list;
 
 /// The candidate that `word` is most likely a slip of.
-pub(super) fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+pub fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let word = plain(word);
     let limit = (word.chars().count() / 3).max(1);
     let distances = candidates.into_iter().map(|candidate| {
