@@ -10,31 +10,8 @@ mod tiny;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use cli_support::{bootgate, see};
+use cli_support::see;
 use pages::page;
-
-/// What `bootgate init` is for, until it is there.
-const GATE: &str = r#"
-gate = "live"
-
-[image]
-iso = "live.iso"
-
-[machine]
-firmware = "bios"
-memory = "512MiB"
-
-[console]
-markers = ["BOOTGATE-LIVE-READY"]
-
-[ssh]
-password = { env = "IMAGE_PASSWORD" }
-
-[[stage]]
-name = "boot"
-kind = "boot"
-timeout = "3m"
-"#;
 
 #[test]
 fn the_tutorial_is_played() {
@@ -52,19 +29,12 @@ fn the_tutorial_is_played() {
             // The build that is tested is there already.
             continue;
         }
-        if command.starts_with("bootgate init") && see(&mut bootgate(["init", "--help"])).code != Some(0) {
-            std::fs::write(folder.path().join("gate.toml"), GATE).unwrap();
-            continue;
-        }
         let mut shell = Command::new("bash");
         shell
             .args(["-c", &command])
             .current_dir(folder.path())
             .stdin(Stdio::null());
-        shell
-            .env("PATH", &path)
-            .env("IMAGE_PASSWORD", "tiny-live")
-            .env_remove("BOOTGATE_RUNS");
+        shell.env("PATH", &path).env_remove("BOOTGATE_RUNS");
         let seen = see(&mut shell);
         assert_eq!(seen.code, Some(0), "`{command}`: {seen:?}");
         played += 1;

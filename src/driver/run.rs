@@ -178,13 +178,7 @@ pub async fn run(
         queued: VecDeque::new(),
         pictures: Pictures::default(),
     };
-    driver.observer.begins(&driver.sight);
-    let effects = driver.intake.start(started);
-    driver.perform_all(started, effects);
-    driver.drain();
-    driver.run_to_end(&mut received, signals).await;
-    driver.drop_vm();
-    driver.pictures.clear_up(&driver.run).await;
+    driver.play(&mut received, signals).await;
     Ok(driver.outcome())
 }
 
@@ -216,6 +210,17 @@ pub(super) struct Driver<'a> {
 }
 
 impl Driver<'_> {
+    /// The run from its first effect until nothing of its machine is left.
+    async fn play(&mut self, received: &mut mpsc::Receiver<Input>, signals: &mut StopSignals) {
+        self.observer.begins(&self.sight);
+        let effects = self.intake.start(self.started);
+        self.perform_all(self.started, effects);
+        self.drain();
+        self.run_to_end(received, signals).await;
+        self.drop_vm();
+        self.pictures.clear_up(&self.run).await;
+    }
+
     async fn run_to_end(&mut self, received: &mut mpsc::Receiver<Input>, signals: &mut StopSignals) {
         let mut woken = Instant::now();
         while self.intake.machine.state() != State::Finished {
