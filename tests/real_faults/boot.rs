@@ -130,7 +130,11 @@ rows! {
 
     ssh_flapping => Row {
         faults: "fault:flap",
-        gate: &[("ssh.stable-within", "'12s'"), ("ssh.retry-every", "'500ms'")],
+        gate: &[
+            ("ssh.stable-within", "'12s'"),
+            ("ssh.stable-window", "'4s'"),
+            ("ssh.retry-every", "'500ms'"),
+        ],
         expect: Expect {
             cause: "ssh-flapping",
             place: ("boot-live", "MarkerSeen"),
