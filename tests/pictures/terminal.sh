@@ -7,7 +7,7 @@ shopt -s inherit_errexit
 
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 readonly pictures=$PWD/.github/pictures
-# The one that draws: https://pypi.org/project/rich/
+# The one that draws: the Python package rich.
 readonly RICH=15.0.0
 readonly ROWS=24 WITHIN_SECONDS=600
 
