@@ -49,7 +49,7 @@ tests: ## every test, on what the other commands have built
 	cargo test --locked --doc
 	if $(has_nextest); then cargo nextest run --locked; else cargo test --locked --lib --bins --tests; fi
 
-e2e: live ## the whole gate of a live-ISO project on the guest debian-live, and each of its failures (25 minutes)
+e2e: live ## the whole gate of a live-ISO project on the guest debian-live, and each of its failures (half an hour)
 	cargo test --locked --test e2e
 
 otlp: deps ## the build with OpenTelemetry spans: clippy, its tests, and a real collector that takes them
