@@ -2,6 +2,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use crate::bench::Outcome;
@@ -43,6 +44,18 @@ pub(crate) struct Table {
     rows: Vec<Row>,
     /// What was measured besides, to be printed below.
     pub(crate) remarks: Vec<String>,
+    /// How the first step went that was run for another row, for those who compare with it.
+    pub(crate) first_step: Option<FirstStep>,
+    /// What goes on beside the rows, and what it adds.
+    beside: Vec<(String, JoinHandle<String>)>,
+}
+
+/// The first step of the four under UEFI, which passed.
+pub(crate) struct FirstStep {
+    /// From power-on to stable logins, in seconds.
+    pub(crate) ready_seconds: f64,
+    /// QEMU's command line, as the evidence has it.
+    pub(crate) arguments: String,
 }
 
 struct Row {
@@ -95,11 +108,24 @@ impl Table {
         path
     }
 
-    /// The rows of both.
-    pub(crate) fn with(mut self, other: Self) -> Self {
-        self.rows.extend(other.rows);
-        self.remarks.extend(other.remarks);
-        self
+    /// Starts what needs no attention and little of the machine; its remark comes with [`Table::finish`].
+    pub(crate) fn beside(&mut self, name: &str, work: impl FnOnce() -> String + Send + 'static) {
+        self.beside.push((name.to_owned(), std::thread::spawn(work)));
+    }
+
+    /// Waits for what goes on beside the rows.
+    pub(crate) fn finish(&mut self) {
+        for (name, work) in std::mem::take(&mut self.beside) {
+            let begun = Instant::now();
+            let remark = work.join();
+            self.rows.extend(remark.is_err().then(|| Row {
+                name,
+                verdict: "not as it must be; see above".to_owned(),
+                took: begun.elapsed(),
+                is_right: false,
+            }));
+            self.remarks.extend(remark);
+        }
     }
 
     /// Prints it, and how long it all took; tells whether every row is as it must be.
@@ -125,6 +151,16 @@ fn keep(evidence: &Path, name: &str) {
     match std::fs::rename(evidence, &kept) {
         Ok(()) => eprintln!("e2e: the run is kept in {}", kept.display()),
         Err(error) => eprintln!("e2e: the run can't be kept in {}: {error}", kept.display()),
+    }
+}
+
+impl FirstStep {
+    /// What a passed run that begins with it tells.
+    pub(crate) fn of(outcome: &Outcome) -> Self {
+        Self {
+            ready_seconds: outcome.seconds_to("SshStable").unwrap(),
+            arguments: outcome.text("argv.txt"),
+        }
     }
 }
 
