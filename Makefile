@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lint tests deps browser guest live recordings e2e first-use bench qemu10 otlp package
+.PHONY: help demo test check lint tests deps browser guest live recordings e2e bench qemu10 otlp package
 
 # The scripts for this machine, and those that a guest's busybox runs.
 begin_with = $(shell find .ci .github fixtures tests -type f -exec awk 'FNR == 1 && /^\#!.*$(1)$$/ { print FILENAME } { nextfile }' {} +)
@@ -49,11 +49,8 @@ tests: ## every test, on what the other commands have built
 	cargo test --locked --doc
 	if $(has_nextest); then cargo nextest run --locked; else cargo test --locked --lib --bins --tests; fi
 
-e2e: live ## the whole gate of a live-ISO project on the guest debian-live, and each of its failures (25 minutes)
+e2e: live ## the whole gate of a live-ISO project on the guest debian-live, and each of its failures (15 minutes)
 	cargo test --locked --test e2e
-
-first-use: live ## the gate files that `bootgate init` writes for the guest debian-live, run as they are
-	cargo test --locked --test e2e first-use
 
 otlp: deps ## the build with OpenTelemetry spans: clippy, its tests, and a real collector that takes them
 	cargo clippy --locked --features otlp --all-targets -- -D warnings

@@ -19,7 +19,11 @@ pub(crate) fn compare(table: &mut Table) {
     let Some(first_step) = table.first_step.take().or_else(|| first_step_alone(table)) else {
         return;
     };
-    let (ours, arguments) = (first_step.ready_seconds, first_step.arguments);
+    let FirstStep {
+        login_seconds: login,
+        ready_seconds: stable,
+        arguments,
+    } = first_step;
     let faulty = Bench::new(&first_step_gate(Some(FAULT)));
     let mut verdict_after = None;
     table.row(
@@ -32,10 +36,10 @@ pub(crate) fn compare(table: &mut Table) {
     assert_eq!(ready["outcome"], "ready", "{ready:?}");
     let (ssh, settled) = (seconds(&ready, "ssh"), seconds(&ready, "settled"));
     table.remarks.push(format!(
-        "power-on to ready:    polling {ssh:.1} s ({settled:.1} s with its settling sleep), bootgate {ours:.1} s with three \
-         logins: {:.2} ({:.2})",
-        ssh / ours,
-        settled / ours
+        "power-on to ready:    polling {ssh:.1} s to a login, {settled:.1} s with its settling sleep; bootgate {login:.1} s to a \
+         login, {stable:.1} s with three in a row: {:.2}, {:.2}",
+        ssh / login,
+        settled / stable
     ));
     let Some(verdict_after) = verdict_after else { return };
     // What it takes is the sum of its sleeps and time limits, so that other work beside it takes nothing from it.

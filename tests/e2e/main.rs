@@ -29,22 +29,14 @@ const SCENARIOS: &[(&str, Scenario)] = &[
     ("large-memory", scenarios::large_memory),
     ("live", scenarios::live_faults),
     ("credentials", scenarios::credentials),
+    ("first-use", scenarios::first_use),
 ];
-/// What is run only if a word names it.
-const ON_REQUEST: &[(&str, Scenario)] = &[("first-use", scenarios::first_use)];
-
 fn main() -> ExitCode {
     let words: Vec<_> = std::env::args().skip(1).filter(|word| !word.starts_with('-')).collect();
-    let is_named = |name: &str| words.iter().any(|word| name.contains(word.as_str()));
     let begun = Instant::now();
     let mut table = Table::default();
     for (name, scenario) in SCENARIOS {
-        if words.is_empty() || is_named(name) {
-            scenario(&mut table);
-        }
-    }
-    for (name, scenario) in ON_REQUEST {
-        if is_named(name) {
+        if words.is_empty() || words.iter().any(|word| name.contains(word.as_str())) {
             scenario(&mut table);
         }
     }

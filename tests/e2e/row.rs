@@ -52,6 +52,8 @@ pub(crate) struct Table {
 
 /// The first step of the four under UEFI, which passed.
 pub(crate) struct FirstStep {
+    /// From power-on to the first login, in seconds.
+    pub(crate) login_seconds: f64,
     /// From power-on to stable logins, in seconds.
     pub(crate) ready_seconds: f64,
     /// QEMU's command line, as the evidence has it.
@@ -158,6 +160,7 @@ impl FirstStep {
     /// What a passed run that begins with it tells.
     pub(crate) fn of(outcome: &Outcome) -> Self {
         Self {
+            login_seconds: outcome.seconds_to_login().unwrap(),
             ready_seconds: outcome.seconds_to("SshStable").unwrap(),
             arguments: outcome.text("argv.txt"),
         }

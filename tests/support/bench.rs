@@ -104,12 +104,18 @@ impl Outcome {
 
     /// When the machine first came to a state, in seconds after its first `cont`, which is power-on.
     pub(crate) fn seconds_to(&self, state: &str) -> Option<f64> {
-        let at = |to: &str| {
-            let mut transitions = self.trace.iter().filter(|record| record["kind"] == "transition");
-            let found = transitions.find(|record| record["to"] == to)?;
-            found["t_us"].as_u64()
-        };
-        let microseconds = at(state)? - at("Booting")?;
+        self.seconds_to_record(|record| record["kind"] == "transition" && record["to"] == state)
+    }
+
+    /// When somebody was let in for the first time, in seconds after power-on.
+    pub(crate) fn seconds_to_login(&self) -> Option<f64> {
+        self.seconds_to_record(|record| record["what"] == "ssh-probe" && record["detail"] == "logged-in")
+    }
+
+    fn seconds_to_record(&self, is_it: impl Fn(&Value) -> bool) -> Option<f64> {
+        let at = |found: Option<&Value>| found?["t_us"].as_u64();
+        let power_on = self.trace.iter().find(|record| record["to"] == "Booting");
+        let microseconds = at(self.trace.iter().find(|record| is_it(record)))? - at(power_on)?;
         Some(std::time::Duration::from_micros(microseconds).as_secs_f64())
     }
 }
