@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet, HashSet, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::machine::gate::Access;
+use crate::machine::gate::{Access, CommandFacts};
 use crate::machine::record::Record;
 use crate::machine::specimen::representative_events;
 use crate::machine::{Class, CommandExit, DeadlineKind, Effect, Machine, Part, State};
@@ -129,7 +129,7 @@ struct Facts {
     kernel_seen: bool,
     stable: bool,
     access: Access,
-    command: Option<(Vec<bool>, Option<CommandExit>, bool, bool, bool)>,
+    command: Option<Command>,
     picture: bool,
     login_prompt: bool,
     target_seen: bool,
@@ -138,6 +138,27 @@ struct Facts {
     passphrase_asked: bool,
     asked_on_screen: bool,
     answer_typed: bool,
+}
+
+#[derive(PartialEq, Eq, Hash)]
+struct Command {
+    pass_seen: Vec<bool>,
+    ended: Option<CommandExit>,
+    lost: bool,
+    until: bool,
+    untested: bool,
+}
+
+impl Command {
+    fn of(facts: &CommandFacts) -> Self {
+        Self {
+            pass_seen: facts.pass_seen.clone(),
+            ended: facts.ended.as_ref().map(|(exit, _)| exit.clone()),
+            lost: facts.lost,
+            until: facts.until.is_some(),
+            untested: facts.untested.is_some(),
+        }
+    }
 }
 
 fn configuration(machine: &Machine) -> Configuration {
@@ -164,7 +185,7 @@ fn configuration(machine: &Machine) -> Configuration {
 /// that has reset is walked without telling its logins apart.
 fn relevant_facts(machine: &Machine) -> Facts {
     let gate = machine.gate();
-    let (boot, ssh, command) = (&gate.boot, &gate.boot.ssh, &gate.command);
+    let (boot, ssh) = (&gate.boot, &gate.boot.ssh);
     let none = Facts::default();
     let resets = (boot.resets, boot.kernel_resets, boot.kernel_since_reset);
     let logins = (boot.resets == 0).then_some((
@@ -197,16 +218,11 @@ fn relevant_facts(machine: &Machine) -> Facts {
             ..none
         },
         State::SshStable => Facts { stable, ..none },
-        State::Installing | State::Triaged => {
-            let ended = command.ended.as_ref().map(|(exit, _)| exit.clone());
-            let (until, untested) = (command.until.is_some(), command.untested.is_some());
-            let command = Some((command.pass_seen.clone(), ended, command.lost, until, untested));
-            Facts {
-                stable,
-                command,
-                ..none
-            }
-        }
+        State::Installing | State::Triaged => Facts {
+            stable,
+            command: Some(Command::of(&gate.command)),
+            ..none
+        },
         State::BootingDisk => Facts {
             resets,
             pending,
