@@ -98,10 +98,10 @@ impl Guest {
         runner.wait().unwrap();
         drop(end);
     }
+}
 
-    fn status(&self, directory: &Path) -> String {
-        fs::read_to_string(directory.join("status")).unwrap().trim().to_owned()
-    }
+fn status(directory: &Path) -> String {
+    fs::read_to_string(directory.join("status")).unwrap().trim().to_owned()
 }
 
 #[track_caller]
@@ -122,7 +122,7 @@ fn a_command_that_finds_itself_killed_does_not_begin() {
         let end = guest.prepared();
         fs::remove_file(guest.path("go")).unwrap();
         guest.run(end);
-        assert_eq!(guest.status(guest.folder.path()), "exited 143 0", "{shell}");
+        assert_eq!(status(guest.folder.path()), "exited 143 0", "{shell}");
         assert!(!guest.path("ran").exists(), "{shell}");
     }
 }
@@ -143,7 +143,7 @@ fn a_kill_that_finds_no_number_waits_for_the_end() {
         guest.program("cat", "exec /bin/cat \"$@\"");
         guest.run(end);
         says_ended(kill);
-        assert_eq!(guest.status(guest.folder.path()), "exited 143 0", "{shell}");
+        assert_eq!(status(guest.folder.path()), "exited 143 0", "{shell}");
         assert!(!guest.path("ran").exists(), "{shell}");
     }
 }
@@ -167,7 +167,7 @@ fn a_command_that_is_just_starting_is_ended() {
             let directory = guest.path("name").join(stage);
             says_ended(guest.kill(&directory));
             start.wait().unwrap();
-            assert_eq!(guest.status(&directory), "exited 143 0", "{shell}");
+            assert_eq!(status(&directory), "exited 143 0", "{shell}");
         }
     }
 }
