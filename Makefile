@@ -54,7 +54,7 @@ e2e: live ## the whole gate of a live-ISO project on the guest debian-live, and 
 
 otlp: deps ## the build with OpenTelemetry spans: clippy, its tests, and a real collector that takes them
 	cargo clippy --locked --features otlp --all-targets -- -D warnings
-	cargo test --locked --features otlp --lib otlp
+	cargo test --locked --features otlp --lib cli::collector
 	cargo test --locked --features otlp --test otlp
 
 # The dev profile, like everything here: what takes time is QEMU, zstd and SHA-256, and the last two are optimised in it.

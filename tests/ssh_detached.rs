@@ -79,48 +79,6 @@ async fn kill_ends_the_command_and_its_processes() {
     }
 }
 
-/// What sudo has started is root's, and the user who logged in can't signal it.
-#[test]
-fn who_is_not_root_ends_it_by_sudo_as_well() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = |name: &str| folder.path().join(name);
-    let program = |name: &str, script: &str| {
-        std::fs::write(path(name), format!("#!/bin/sh\n{script}\n")).unwrap();
-        std::fs::set_permissions(path(name), std::fs::Permissions::from_mode(0o755)).unwrap();
-    };
-    program("id", "echo 1000");
-    program("sudo", &format!("echo \"$*\" >>{}", path("sudo.log").display()));
-    nix::unistd::mkfifo(&path("end"), nix::sys::stat::Mode::S_IRWXU).unwrap();
-    let mut command = std::process::Command::new("sh");
-    command.args(["-c", "exec 9<>\"$1\"/end; echo up; exec sleep 3600", "sh"]);
-    command.arg(folder.path()).stdout(std::process::Stdio::piped());
-    let mut command = std::os::unix::process::CommandExt::process_group(&mut command, 0)
-        .spawn()
-        .unwrap();
-    let mut up = [0; 3];
-    std::io::Read::read_exact(command.stdout.as_mut().unwrap(), &mut up).unwrap();
-    std::fs::write(path("status"), "running\n").unwrap();
-    std::fs::write(path("pid"), format!("{}\n", command.id())).unwrap();
-    // It is ours to wait for, as it is the runner's in a guest.
-    let waiter = std::thread::spawn(move || command.wait().map(|status| (command.id(), status)));
-    let search = format!("{}:{}", folder.path().display(), std::env::var("PATH").unwrap());
-    let output = std::process::Command::new("sh")
-        .args(["-c", include_str!("../src/ssh/guest/kill.sh"), "sh"])
-        .args([folder.path().to_str().unwrap(), "60"])
-        .env("PATH", search)
-        .output()
-        .unwrap();
-    assert_eq!(
-        String::from_utf8_lossy(&output.stdout),
-        "bootgate-kill ended\n",
-        "{output:?}"
-    );
-    let (id, status) = waiter.join().unwrap().unwrap();
-    assert_eq!(std::os::unix::process::ExitStatusExt::signal(&status), Some(15));
-    let calls = std::fs::read_to_string(path("sudo.log")).unwrap();
-    assert_eq!(calls, format!("-n kill -TERM -{id}\n-n kill -KILL -{id}\n"));
-}
-
 #[tokio::test]
 async fn a_reboot_is_told_from_a_lost_connection() {
     let guest = Guest::new();

@@ -52,18 +52,12 @@ install -D -m 755 "$program" "$tree/bin/bootgate"
 install -d "$doc"
 cp -r "$repository"/{README.md,LICENSE-APACHE,LICENSE-MIT,docs,fixtures/gate.schema.json} "$doc"
 install -D -m 644 "$repository/fixtures/gates/every-key.toml" "$doc/examples/every-key.toml"
-knows() { "$program" "$1" --help >/dev/null 2>&1; }
-if knows completions; then
-  install -d "$tree"/share/{bash-completion/completions,zsh/vendor-completions,fish/vendor_completions.d}
-  "$program" completions bash >"$tree/share/bash-completion/completions/bootgate"
-  "$program" completions zsh >"$tree/share/zsh/vendor-completions/_bootgate"
-  "$program" completions fish >"$tree/share/fish/vendor_completions.d/bootgate.fish"
-fi
-if knows man; then
-  install -d "$tree/share/man/man1"
-  "$program" man "$tree/share/man/man1"
-  gzip --no-name --best "$tree"/share/man/man1/*.1
-fi
+install -d "$tree"/share/{bash-completion/completions,zsh/vendor-completions,fish/vendor_completions.d,man/man1}
+"$program" completions bash >"$tree/share/bash-completion/completions/bootgate"
+"$program" completions zsh >"$tree/share/zsh/vendor-completions/_bootgate"
+"$program" completions fish >"$tree/share/fish/vendor_completions.d/bootgate.fish"
+"$program" man "$tree/share/man/man1"
+gzip --no-name --best "$tree"/share/man/man1/*.1
 
 name=bootgate-$version-$target
 tar --create --gzip --file "$output/$name.tar.gz" --directory "$staged" --sort=name --mtime="@$epoch" \
@@ -77,6 +71,10 @@ dpkg-deb --extract "$output"/bootgate_*.deb "$tried/deb"
 for each in "$tried/$name/bin/bootgate" "$tried/deb/usr/bin/bootgate"; do
   [[ $("$each" --version) == "bootgate $version" ]] || fail "$each says another version than $version"
   "$each" triage --list >/dev/null
+done
+for each in man/man1/bootgate.1.gz man/man1/bootgate-run.1.gz bash-completion/completions/bootgate \
+  zsh/vendor-completions/_bootgate fish/vendor_completions.d/bootgate.fish doc/bootgate/README.md; do
+  [[ -s $tried/$name/share/$each && -s $tried/deb/usr/share/$each ]] || fail "share/$each is not in both, or empty"
 done
 (cd "$output" && sha256sum -- *.tar.gz *.deb >"SHA256SUMS-$(uname -m)" && sha256sum --check --strict --quiet "SHA256SUMS-$(uname -m)")
 ls -l "$output"

@@ -5,6 +5,8 @@ mod background;
 mod bundle;
 mod check;
 mod ci;
+#[cfg(feature = "otlp")]
+mod collector;
 mod completions;
 mod debug_iso;
 mod decide;

@@ -3,11 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
-use crate::machine::explore::{Edge, Exploration, explore};
+use crate::machine::explore::{Edge, Exploration};
 use crate::machine::specimen_plans::{opened_plan, representative_parts, representative_plan};
-use crate::machine::{DeadlineKind, State, Superstate};
+use crate::machine::{DeadlineKind, Part, State, Superstate};
+use crate::plan::Plan;
 
 const SUPERSTATES: [Superstate; 4] = [
     Superstate::Live,
@@ -16,26 +16,19 @@ const SUPERSTATES: [Superstate; 4] = [
     Superstate::Failing,
 ];
 
-/// Walks the representative plans together. `origin` is only where the walk's time starts.
-pub fn walk(origin: Instant) -> Exploration {
-    let mut all = Exploration::default();
-    for (plan, ssh_stable) in [
+/// What is walked: the representative plans, each as a whole and in parts.
+pub fn representative_walks() -> Vec<(Arc<Plan>, Part)> {
+    let plans = [
         (representative_plan(true), true),
         (representative_plan(false), false),
         (opened_plan(), false),
-    ] {
+    ];
+    let parts = plans.map(|(plan, ssh_stable)| {
+        let parts = representative_parts(&plan, ssh_stable);
         let plan = Arc::new(plan);
-        for part in representative_parts(&plan, ssh_stable) {
-            let found = explore(&plan, Duration::from_secs(1800), part, origin);
-            all.edges.extend(found.edges);
-            all.configurations += found.configurations;
-            all.machines.extend(found.machines);
-            for (state, kinds) in found.deadlines {
-                all.deadlines.entry(state).or_default().extend(kinds);
-            }
-        }
-    }
-    all
+        parts.into_iter().map(move |part| (plan.clone(), part))
+    });
+    parts.into_iter().flatten().collect()
 }
 
 /// A node of the picture: a leaf or a superstate.

@@ -368,7 +368,7 @@ pub enum IdentityFault {
 }
 
 /// How a command ended in the guest.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum CommandExit {
     /// With an exit status.
     Status(i32),

@@ -1,5 +1,7 @@
 //! One of everything: the events and the plans that the walk is made with.
 
+use std::borrow::Cow;
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use crate::machine::event::{
@@ -9,13 +11,14 @@ use crate::machine::record::EvidenceRef;
 use crate::machine::{AccessRefusal, Cause, Class, Event, Finding, Machine, Prospects, RuleFacts, StopSignal};
 
 /// One event of every kind that means something of its own, and every deadline that is armed.
-pub fn representative_events(machine: &Machine) -> Vec<Event> {
-    let mut events = fixed_events();
-    for armed in machine.deadlines().iter() {
-        events.push(Event::DeadlineNear(armed.kind));
-        events.push(Event::DeadlinePassed(armed.kind));
-    }
-    events
+pub fn representative_events(machine: &Machine) -> impl Iterator<Item = Cow<'static, Event>> {
+    // The walk asks for them a hundred thousand times, and most are the same for every machine.
+    static FIXED: LazyLock<Vec<Event>> = LazyLock::new(fixed_events);
+    let armed: Vec<_> = machine.deadlines().iter().map(|armed| armed.kind).collect();
+    let deadlines = armed
+        .into_iter()
+        .flat_map(|kind| [Event::DeadlineNear(kind), Event::DeadlinePassed(kind)]);
+    FIXED.iter().map(Cow::Borrowed).chain(deadlines.map(Cow::Owned))
 }
 
 fn rule(fatal: bool) -> RuleFacts {

@@ -1,5 +1,6 @@
 //! Thousands of random runs: whatever happens in whatever order, the promises hold.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant};
@@ -22,7 +23,7 @@ const LAST_STEPS_MAX: usize = 40;
 /// The events that do not depend on the machine's deadlines.
 static EVENTS: LazyLock<Vec<Event>> = LazyLock::new(|| {
     let machine = Machine::new(Arc::new(representative_plan(true)), HOLD);
-    let mut events = representative_events(&machine);
+    let mut events: Vec<_> = representative_events(&machine).map(Cow::into_owned).collect();
     events.retain(|event| !matches!(event, Event::DeadlineNear(_) | Event::DeadlinePassed(_)));
     events.push(Event::StatusObserved(GuestStatus::Other));
     events

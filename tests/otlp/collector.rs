@@ -11,14 +11,15 @@ use crate::spans::exported;
 /// How long the collector may take to listen.
 const START_MAX: Duration = Duration::from_secs(60);
 
-struct Collector {
+/// It takes no TLS by itself.
+pub(crate) struct Collector {
     child: Child,
-    endpoint: String,
+    pub(crate) endpoint: String,
     _directory: tempfile::TempDir,
 }
 
 impl Collector {
-    fn start() -> Self {
+    pub(crate) fn start() -> Self {
         let fetched = Command::new(format!("{ROOT}/fixtures/otlp/collector.sh"))
             .stderr(Stdio::inherit())
             .output();
@@ -58,11 +59,11 @@ impl Collector {
     }
 
     /// It says nothing once it listens, so it is asked until it answers.
-    fn send(&self, run: &str) {
+    pub(crate) fn send(&self, run: &str, endpoint: &str, variables: &[(&str, &str)]) {
         let begun = Instant::now();
         loop {
-            let mut command = bootgate(["trace", run, "--otlp-endpoint", &self.endpoint]);
-            let seen = see(command.env("NO_PROXY", "*"));
+            let mut command = bootgate(["trace", run, "--otlp-endpoint", endpoint]);
+            let seen = see(command.env("NO_PROXY", "*").envs(variables.iter().copied()));
             if seen.code == Some(0) {
                 return;
             }
@@ -72,7 +73,7 @@ impl Collector {
     }
 
     /// What it prints, up to a line that holds these words.
-    fn lines_to(&mut self, last: &str) -> Vec<String> {
+    pub(crate) fn lines_to(&mut self, last: &str) -> Vec<String> {
         let mut lines = Vec::new();
         for line in BufReader::new(self.child.stdout.take().unwrap()).lines() {
             let line = line.unwrap();
@@ -122,7 +123,7 @@ fn a_collector_understands_every_span_and_event() {
     let run = "fixtures/runs/kernel-panic";
     let (_, spans) = exported(run);
     let mut collector = Collector::start();
-    collector.send(run);
+    collector.send(run, &collector.endpoint, &[]);
     let last = &spans.last().unwrap().id;
     let mut lines = collector.lines_to(&format!("ID             : {last}"));
     // The status of the last span stands behind its id.

@@ -6,5 +6,7 @@ mod after_run;
 mod cli_support;
 mod collector;
 mod form;
+mod http;
 mod refused;
 mod spans;
+mod tls;

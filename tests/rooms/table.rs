@@ -165,6 +165,7 @@ pub(crate) const HOMES: &[(&str, &[&str])] = &[
     ("qapi_qmp", &["qmp"]),
     ("russh", &["ssh"]),
     ("statig", &["machine"]),
+    ("rustls", &["cli"]),
     ("ureq", &["cli"]),
 ];
 

@@ -2,11 +2,10 @@
 #![allow(dead_code, reason = "each test binary uses its part")]
 
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 
 use crate::gate::GateFile;
-use crate::tiny::repository;
+use crate::tiny::built;
 
 /// The guest's files on this machine.
 pub(crate) struct Live {
@@ -20,18 +19,7 @@ pub(crate) struct Live {
 pub(crate) fn live() -> &'static Live {
     static LIVE: OnceLock<Live> = OnceLock::new();
     LIVE.get_or_init(|| {
-        let script = repository().join("fixtures/guests/debian-live/build.sh");
-        let built = Command::new(&script)
-            .arg("--print-path")
-            .stderr(Stdio::inherit())
-            .output();
-        let built = built.unwrap_or_else(|error| panic!("{} can't be started: {error}", script.display()));
-        assert!(
-            built.status.success(),
-            "the guest debian-live can't be built ({}); what is missing stands above, and `make live` installs and builds it",
-            built.status
-        );
-        let debug = PathBuf::from(String::from_utf8(built.stdout).unwrap().trim());
+        let debug = built("debian-live", "live");
         Live {
             production: debug.with_file_name("production.iso"),
             debug,

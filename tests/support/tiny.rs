@@ -20,18 +20,7 @@ pub(crate) struct Tiny {
 pub(crate) fn tiny() -> &'static Tiny {
     static TINY: OnceLock<Tiny> = OnceLock::new();
     TINY.get_or_init(|| {
-        let script = repository().join("fixtures/guests/tiny/build.sh");
-        let built = Command::new(&script)
-            .arg("--print-path")
-            .stderr(Stdio::inherit())
-            .output();
-        let built = built.unwrap_or_else(|error| panic!("{} can't be started: {error}", script.display()));
-        assert!(
-            built.status.success(),
-            "the tiny guest can't be built ({}); what is missing stands above, and `make guest` installs and builds it",
-            built.status
-        );
-        let iso = PathBuf::from(String::from_utf8(built.stdout).unwrap().trim());
+        let iso = built("tiny", "guest");
         let beside = |name: &str| iso.with_file_name(name);
         Tiny {
             kernel: beside("vmlinuz"),
@@ -40,6 +29,22 @@ pub(crate) fn tiny() -> &'static Tiny {
             iso,
         }
     })
+}
+
+/// Builds a guest by its own script, or finds the one already built, and gives its image. `target` is make's word for it.
+pub(crate) fn built(guest: &str, target: &str) -> PathBuf {
+    let script = repository().join(format!("fixtures/guests/{guest}/build.sh"));
+    let built = Command::new(&script)
+        .arg("--print-path")
+        .stderr(Stdio::inherit())
+        .output();
+    let built = built.unwrap_or_else(|error| panic!("{} can't be started: {error}", script.display()));
+    assert!(
+        built.status.success(),
+        "the guest {guest} can't be built ({}); what is missing stands above, and `make {target}` installs and builds it",
+        built.status
+    );
+    PathBuf::from(String::from_utf8(built.stdout).unwrap().trim())
 }
 
 /// The repository's top folder: where the test runs, or else where it was built.

@@ -5,18 +5,20 @@ say() {
 }
 [ -p "$dir/end" ] || { say gone; exit 0; }
 exec 8<>"$dir/end" 7<"$dir/end" 8>&-
-pid=0
-while read -r state _ <"$dir/status" && [ "$state" = running ]; do
-    read -r pid <"$dir/pid"
-    [ "$pid" -eq 0 ] || break
-    sleep 1
-done
-[ "$state" = running ] || { say ended; exit 0; }
+# A command that is about to start writes its number down and looks for this file then; here it is the other way round.
+# So whoever comes second sees the other. The file is taken away, not made: that works on a full disk, too.
+rm -f "$dir/go"
+# In one piece: a shell reads byte by byte, and what it reads may change meanwhile.
+set -- $(cat "$dir/status")
+[ "$1" = running ] || { say ended; exit 0; }
+pid=$(($(cat "$dir/pid")))
 target=$pid
 # Written like this because dash takes no negative number behind -s TERM without --, and busybox takes no -- at all.
 kill -0 "-$pid" 2>/dev/null && target=-$pid
-# What sudo has started is another user's; who could start it without a password can end it the same way.
+# What sudo has started is another user's; who could start it without a password can end it the same way. A command
+# without a number ends by itself.
 send() {
+    [ "$pid" -ne 0 ] || return 0
     kill "-$1" "$target"
     [ "$(id -u)" -eq 0 ] || sudo -n kill "-$1" "$target"
 }

@@ -8,6 +8,7 @@ command -v setsid >/dev/null 2>&1 && set -- setsid
 "$@" sh -c '
     exec </dev/null >>"$1/output" 2>&1 9>&-
     printf "%-15s\n" $$ 1<>"$1/pid"
+    [ -e "$1/go" ] || kill -TERM $$
     exec sh -c "$(cat "$1/command")"
 ' bootgate "$dir"
 printf '%-47s\n' "exited $? $(($(wc -c <"$dir/output")))" 1<>"$dir/status"

@@ -27,7 +27,7 @@ mkdir "$new" && cat >"$new/command" || fail write
 got=$(($(wc -c <"$new/command")))
 [ "$got" -eq "$size" ] || fail short "$got"
 printf '%s\n' "$ticket" >"$new/ticket" && printf '%-47s\n' running >"$new/status" &&
-    printf '%-15s\n' 0 >"$new/pid" && : >"$new/output" && mkfifo "$new/end" || fail write
+    printf '%-15s\n' 0 >"$new/pid" && : >"$new/output" && : >"$new/go" && mkfifo "$new/end" || fail write
 exec 9<>"$new/end"
 [ -d "$dir" ] || mv "$new" "$dir" 2>/dev/null
 read -r owner <"$dir/ticket" || fail write
