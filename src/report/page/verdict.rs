@@ -8,22 +8,12 @@ use super::logs::Logs;
 use crate::machine::Class;
 use crate::report::trace::Timeline;
 
-const CLASSES: [Class; 7] = [
-    Class::Passed,
-    Class::Failed,
-    Class::KnownFailure,
-    Class::Infrastructure,
-    Class::Untestable,
-    Class::Internal,
-    Class::Cancelled,
-];
-
 /// The verdict, with what it means.
 pub(super) fn verdict(result: &Value, timeline: &Timeline<'_>, logs: &Logs<'_>) -> Markup {
     let class = text(result, "/verdict/class");
     let title = text(result, "/verdict/title");
-    let meaning = CLASSES.into_iter().find(|known| known.as_str() == class);
-    let meaning = meaning.map(Class::meaning).filter(|meaning| *meaning != title);
+    let meaning = Class::of_name(&class).map(Class::meaning);
+    let meaning = meaning.filter(|meaning| *meaning != title);
     let part = |name: &str, path: &str| {
         let told = text(result, path);
         html! { @if !told.is_empty() { dt { (name) } dd { (told) } } }
