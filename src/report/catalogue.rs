@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::machine::{Cause, Class};
 use crate::plan::{Look, Pattern, Rule, RuleClass, Source, Until, nearest};
-use crate::triage::Rules;
+use crate::triage::{Rules, builtin};
 
 /// What a cause is, whoever names it.
 #[derive(Debug, Clone)]
@@ -47,6 +47,13 @@ pub fn find<'a, 'b>(entries: &'b [CauseEntry<'a>], word: &str) -> Option<&'b Cau
     let by_rule = |entry: &&CauseEntry<'_>| entry.rules.iter().any(|rule| rule.id == word);
     let by_id = entries.iter().find(|entry| entry.id == word);
     by_id.or_else(|| entries.iter().find(by_rule))
+}
+
+/// The command that tells more of a verdict's cause. `None`: only the gate's own rules know it, or there is nothing to explain.
+pub(super) fn explained_by(class: &str, cause: &str) -> Option<String> {
+    let rules = builtin();
+    let is_known = class != Class::Passed.as_str() && find(&catalogue(&rules), cause).is_some();
+    is_known.then(|| format!("bootgate explain {cause}"))
 }
 
 /// The cause or rule that somebody may have meant.

@@ -6,6 +6,7 @@ use serde_json::Value;
 use super::facts::{seconds, shown, text, when};
 use super::logs::Logs;
 use crate::machine::Class;
+use crate::report::catalogue::explained_by;
 use crate::report::trace::Timeline;
 
 /// The verdict, with what it means.
@@ -46,6 +47,7 @@ fn place(result: &Value, class: &str) -> Markup {
     html! { @if class != "passed" && !stage.is_empty() { dt { "Where" } dd { "stage " strong { (stage) } ", state " (state) } } }
 }
 
+/// The run, and the next commands.
 fn run(result: &Value) -> Markup {
     let run = text(result, "/run");
     let told: Vec<String> = [
@@ -59,9 +61,12 @@ fn run(result: &Value) -> Markup {
     .into_iter()
     .filter(|part| !part.is_empty())
     .collect();
+    let explain = explained_by(&text(result, "/verdict/class"), &text(result, "/verdict/cause"));
+    let inspect = (!run.is_empty()).then(|| format!("bootgate inspect {run}"));
+    let next: Vec<String> = inspect.into_iter().chain(explain).collect();
     html! {
         @if !told.is_empty() { dt { "Run" } dd { (told.join(", ")) } }
-        @if !run.is_empty() { dt { "Next" } dd { code { "bootgate inspect " (run) } } }
+        @if !next.is_empty() { dt { "Next" } dd { @for (at, command) in next.iter().enumerate() { @if at > 0 { ", " } code { (command) } } } }
     }
 }
 
