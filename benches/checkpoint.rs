@@ -6,21 +6,21 @@
 mod guest;
 #[path = "../tests/support/qemu10.rs"]
 mod qemu10;
+#[path = "../tests/support/saved.rs"]
+mod saved;
 #[path = "../tests/support/tiny.rs"]
 mod tiny;
 
-use std::path::Path;
 use std::time::{Duration, Instant};
 
-use bootgate::bundle::{Limits, Options, Unpacked, pack, unpack};
-use bootgate::checkpoint::{Cancel, Checkpoint, HostSide, Progress, Room, SaveRequest, save};
-use bootgate::plan::Network;
+use bootgate::bundle::{Limits, Options, pack, unpack};
+use bootgate::checkpoint::{Cancel, Progress, Room, SaveRequest};
 use bootgate::qemu::binary::Qemu;
-use bootgate::qemu::feature::Accel;
 use bootgate::units::{ByteSize, GIB, MIB};
 use tokio::sync::watch;
 
 use guest::{Guest, Setup, machine, packaged, unpacked};
+use saved::{request, restored_with, saved};
 
 /// What the issue asks of a machine like the one that it was written on.
 const MEMORY: ByteSize = ByteSize(2 * GIB);
@@ -75,20 +75,11 @@ async fn measure(qemu: Qemu) {
     guest.stop().await;
     tell("failure → machine stopped", failed.elapsed(), "");
     let request = SaveRequest {
-        qmp: guest.qmp.clone(),
-        run_dir: run_dir.clone(),
-        name: "checkpoint".to_owned(),
-        machine: guest.machine.clone(),
-        argv: guest.argv.clone(),
-        freeze: false,
         room: ROOM,
-        known: Vec::new(),
-        ssh: None,
+        ..request(&guest, &run_dir)
     };
     let progress = watch::channel(Progress::default()).0;
-    let saved = save(request, progress.clone(), Cancel::default())
-        .await
-        .expect("it is saved");
+    let saved = saved(request).await.expect("it is saved");
     let memory = saved.record.memory.as_ref().unwrap();
     let (stream, stored) = (mb(memory.stream_bytes), mb(memory.file.size_bytes));
     let rate = stream / saved.memory_took.as_secs_f64();
@@ -118,7 +109,11 @@ async fn measure(qemu: Qemu) {
     let took = begun.elapsed();
     tell("bundle → files", took, "");
     let begun = Instant::now();
-    let guest = reopen(&qemu, &unpacked, folder.path()).await;
+    let work = folder.path().join("work");
+    std::fs::create_dir(&work).expect("a work directory");
+    let checkpoint = unpacked.checkpoint().expect("the bundle has a checkpoint");
+    let restored = restored_with(&qemu, &checkpoint, unpacked.images(), &work).await;
+    let (guest, _) = restored.expect("it goes on from its checkpoint");
     let paused = begun.elapsed();
     tell("files → machine paused as it was", paused, "");
     guest.cont().await;
@@ -127,40 +122,4 @@ async fn measure(qemu: Qemu) {
     tell("files → SSH answers", answers, &ratio(cold, answers));
     tell("bundle → SSH answers", took + answers, &ratio(cold, took + answers));
     guest.quit().await;
-}
-
-async fn reopen(qemu: &Qemu, unpacked: &Unpacked, folder: &Path) -> Guest {
-    let (progress, cancel) = (watch::channel(Progress::default()).0, Cancel::default());
-    let work = folder.join("work");
-    std::fs::create_dir(&work).expect("a work directory");
-    let directory = unpacked.checkpoint().expect("the bundle has a checkpoint");
-    let checkpoint = Checkpoint::open(&directory).expect("it can be opened");
-    let arch = checkpoint.record().arch;
-    checkpoint
-        .check_qemu(arch, &qemu.features, Accel::Tcg)
-        .expect("it is the same QEMU");
-    let images = checkpoint
-        .find_images(unpacked.images(), progress.clone(), &cancel)
-        .await;
-    let files = checkpoint
-        .lay_out(&qemu.binary, &work, Some(&images.expect("the image is there")))
-        .await;
-    let files = files.expect("its files are laid out");
-    let guest = Guest::start(qemu, &work, |qmp, serial| {
-        let host = HostSide {
-            features: qemu.features.clone(),
-            data_dirs: qemu.data_dirs.clone(),
-            run_id: "reopened".to_owned(),
-            network: Network::Isolated,
-            qmp_fd: qmp.child.number(),
-            serial_fd: serial.child.number(),
-            firmware_fd: None,
-            allow_arguments: false,
-        };
-        checkpoint.machine_spec(&files, host).expect("it needs no trust")
-    })
-    .await;
-    let fed = checkpoint.feed(&guest.qmp, &work, progress, &cancel).await;
-    fed.expect("it takes its memory");
-    guest
 }

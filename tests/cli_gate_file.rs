@@ -103,6 +103,17 @@ fn what_is_no_gate_file_is_refused() {
 }
 
 #[test]
+fn in_an_empty_folder_the_first_step_is_told() {
+    let folder = tempfile::tempdir().expect("a directory");
+    for command in ["run", "check"] {
+        let seen = see(bootgate([command]).current_dir(&folder));
+        assert_eq!(seen.code, Some(2));
+        let told = "the gate file `gate.toml` does not exist\n  help: check the path; `bootgate init IMAGE` ";
+        assert!(seen.stderr.contains(told), "{seen:?}");
+    }
+}
+
+#[test]
 fn missing_inputs_are_told_all_at_once() {
     let gate = Gate::new(NEEDS_INPUTS);
     let seen = see(&mut gate.bootgate(&["run", "gate.toml"]));

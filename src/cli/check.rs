@@ -33,6 +33,7 @@ const SOCKETS: [RawFd; 3] = [3, 4, 5];
 #[command(after_help = "Example:\n  bootgate check gate.toml\n  bootgate check gate.toml --json | jq .machines")]
 pub(super) struct Check {
     /// The gate file.
+    #[arg(default_value = "gate.toml")]
     gate: PathBuf,
     /// The directory that would keep the run: looked at for its space.
     #[arg(long, value_name = "DIR", env = "BOOTGATE_RUNS", default_value_os_t = args::default_runs())]

@@ -15,6 +15,9 @@ use super::{rules, say};
 /// The largest gate file that is read, in bytes.
 const GATE_FILE_BYTES_MAX: u64 = 1024 * 1024;
 
+/// What a gate file is called.
+const GATE_FILE: &str = "gate file";
+
 /// Why there is no plan.
 pub(super) enum GateError {
     /// The file can't be read, with the reason and with what to do.
@@ -42,7 +45,7 @@ pub(super) fn read(path: &Path) -> Result<Plan, GateError> {
 
 /// As [`read`], with the file's text.
 pub(super) fn read_with_text(path: &Path) -> Result<(Plan, String), GateError> {
-    let kind = "gate file";
+    let kind = GATE_FILE;
     let text = read_text(path, kind)?;
     let plan = plan::parse(path, &text).map_err(|errors| GateError::Wrong { errors, kind })?;
     Ok((plan, text))
@@ -57,10 +60,19 @@ pub(super) fn read_text(path: &Path, kind: &str) -> Result<String, GateError> {
     })
 }
 
+/// What to do about a file that is not there.
+fn mend_missing(kind: &str) -> &'static str {
+    if kind == GATE_FILE {
+        "check the path; `bootgate init IMAGE` looks into an image and writes a gate file for it"
+    } else {
+        "check the path"
+    }
+}
+
 /// The text of the file, or what is wrong with the file, as a clause, and what to do.
 fn text_of(path: &Path, kind: &str) -> Result<String, (String, &'static str)> {
     let refused = |error: std::io::Error| match error.kind() {
-        ErrorKind::NotFound => ("does not exist".to_owned(), "check the path"),
+        ErrorKind::NotFound => ("does not exist".to_owned(), mend_missing(kind)),
         ErrorKind::IsADirectory => ("is a directory".to_owned(), "name the file in it"),
         ErrorKind::PermissionDenied => (
             "can't be read: permission denied".to_owned(),

@@ -9,6 +9,7 @@ use crate::driver::SCREENS;
 use crate::evidence::{self, EvidenceError, KEPT_GATE, RunRecord, read_journal, write_atomically};
 use crate::machine::Verdict;
 use crate::report::{PAGE_LOG_BYTES_MAX, PAGE_PICTURES_BYTES_MAX, PageInputs, PageLog, PagePicture, report_page};
+use crate::serial::log_end::read_log_end;
 use crate::units::MIB;
 use clap::Args;
 
@@ -112,7 +113,7 @@ fn logs(run: &Path, log_bytes_max: u64) -> Vec<PageLog> {
         .chain(of_kind("firmware", "Firmware"));
     let mut left_bytes = LOGS_BYTES_MAX;
     let logs = logs.take(LOGS_MAX).filter_map(|(title, name, is_minor)| {
-        let (bytes, offset_bytes) = end_of(&run.join(&name), log_bytes_max.min(left_bytes))?;
+        let (bytes, offset_bytes) = read_log_end(&run.join(&name), log_bytes_max.min(left_bytes)).ok()?;
         left_bytes -= bytes.len() as u64;
         Some(PageLog {
             name,

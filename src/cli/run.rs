@@ -33,6 +33,7 @@ use super::{args, background, ci, gate, preflight, reap, rules, say};
 )]
 pub(super) struct Run {
     /// The gate file.
+    #[arg(default_value = "gate.toml")]
     gate: PathBuf,
     /// The directory that keeps the runs.
     #[arg(long, value_name = "DIR", env = "BOOTGATE_RUNS", default_value_os_t = args::default_runs())]

@@ -34,6 +34,13 @@ pub struct RuleFacts {
     pub fatal: bool,
 }
 
+impl RuleFacts {
+    /// The class, or `note` for a rule that leads to none.
+    pub fn class_name(&self) -> &'static str {
+        if self.is_note { "note" } else { self.class.as_str() }
+    }
+}
+
 /// A rule that is certain, and where.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Finding {

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::machine::record::EvidenceRef;
 use crate::machine::{Cause, Finding, RuleFacts, State, StopSignal};
 
-/// The class of a verdict. Its exit code is [`Verdict::exit_code`].
+/// The class of a verdict.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Class {
     /// Every stage's claimed level has positive evidence.
@@ -25,6 +25,22 @@ pub enum Class {
 }
 
 impl Class {
+    /// Every class, in the order of their exit codes.
+    pub const ALL: [Self; 7] = [
+        Self::Passed,
+        Self::Failed,
+        Self::KnownFailure,
+        Self::Infrastructure,
+        Self::Untestable,
+        Self::Internal,
+        Self::Cancelled,
+    ];
+
+    /// The class of that name.
+    pub fn of_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|class| class.as_str() == name)
+    }
+
     /// The name in results and messages.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -50,6 +66,24 @@ impl Class {
             Self::Untestable => "The image can't be tested this way; nothing is known about whether it works.",
             Self::Internal => "bootgate itself is at fault; nothing is known about the image.",
             Self::Cancelled => "The run was stopped from outside; nothing is known about the image.",
+        }
+    }
+
+    /// The exit code of the whole program. Every one is here: 0 passed, 1 failed, 2 usage, 3 known failure,
+    /// 4 infrastructure, 5 untestable, 70 internal, 130 and 143 cancelled by SIGINT and SIGTERM, 129 by SIGHUP.
+    pub fn exit_code(self, signal: Option<StopSignal>) -> u8 {
+        match self {
+            Self::Passed => 0,
+            Self::Failed => 1,
+            Self::KnownFailure => 3,
+            Self::Infrastructure => 4,
+            Self::Untestable => 5,
+            Self::Internal => Verdict::EXIT_INTERNAL,
+            Self::Cancelled => match signal {
+                Some(StopSignal::Terminate) => 143,
+                Some(StopSignal::HangUp) => 129,
+                Some(StopSignal::Interrupt) | None => 130,
+            },
         }
     }
 }
@@ -106,22 +140,9 @@ impl Verdict {
         }
     }
 
-    /// The exit code of the whole program. Every one is here: 0 passed, 1 failed, 2 usage, 3 known failure,
-    /// 4 infrastructure, 5 untestable, 70 internal, 130 and 143 cancelled by SIGINT and SIGTERM, 129 by SIGHUP.
+    /// The exit code of its class.
     pub fn exit_code(&self) -> u8 {
-        match self.class {
-            Class::Passed => 0,
-            Class::Failed => 1,
-            Class::KnownFailure => 3,
-            Class::Infrastructure => 4,
-            Class::Untestable => 5,
-            Class::Internal => Self::EXIT_INTERNAL,
-            Class::Cancelled => match self.signal {
-                Some(StopSignal::Terminate) => 143,
-                Some(StopSignal::HangUp) => 129,
-                Some(StopSignal::Interrupt) | None => 130,
-            },
-        }
+        self.class.exit_code(self.signal)
     }
 
     /// The exit code of a wrong gate file or wrong arguments: nothing was started.

@@ -5,9 +5,9 @@ use std::fmt::Write as _;
 
 use serde_json::{Value, json};
 
-use crate::machine::Cause;
+use crate::machine::{Cause, Class};
 use crate::plan::{Look, Pattern, Rule, RuleClass, Source, Until, nearest};
-use crate::triage::Rules;
+use crate::triage::{Rules, builtin};
 
 /// What a cause is, whoever names it.
 #[derive(Debug, Clone)]
@@ -49,6 +49,13 @@ pub fn find<'a, 'b>(entries: &'b [CauseEntry<'a>], word: &str) -> Option<&'b Cau
     by_id.or_else(|| entries.iter().find(by_rule))
 }
 
+/// The command that tells more of a verdict's cause. `None`: only the gate's own rules know it, or there is nothing to explain.
+pub(super) fn explained_by(class: &str, cause: &str) -> Option<String> {
+    let rules = builtin();
+    let is_known = class != Class::Passed.as_str() && find(&catalogue(&rules), cause).is_some();
+    is_known.then(|| format!("bootgate explain {cause}"))
+}
+
 /// The cause or rule that somebody may have meant.
 pub fn meant<'b>(entries: &'b [CauseEntry<'_>], word: &str) -> Option<&'b str> {
     let rules = entries
@@ -67,9 +74,10 @@ impl CauseEntry<'_> {
         }
     }
 
-    /// The exit code of a run that ends so, in words.
-    pub fn exit(&self) -> &'static str {
-        exit_of(self.class())
+    /// The exit code of a run that ends so; `-` if none does.
+    pub fn exit(&self) -> String {
+        let class = Class::of_name(self.class());
+        class.map_or("-".to_owned(), |class| class.exit_code(None).to_string())
     }
 
     /// One sentence.
@@ -83,7 +91,7 @@ impl CauseEntry<'_> {
 
     /// All of it as a page for a terminal.
     pub fn page(&self) -> String {
-        let mut page = format!("{}: {}, {}\n", self.id, self.class(), exit_words(self.exit()));
+        let mut page = format!("{}: {}, {}\n", self.id, self.class(), exit_words(&self.exit()));
         if let Some(cause) = self.machine {
             let facts = cause.facts();
             let _ = write!(page, "\n{}\n{}\n\n", facts.title, facts.class.meaning());
@@ -144,19 +152,6 @@ impl CauseEntry<'_> {
             "next": told.map_or("bootgate inspect last", |told| told.next),
             "rules": rules.collect::<Vec<_>>(),
         })
-    }
-}
-
-fn exit_of(class: &str) -> &'static str {
-    match class {
-        "passed" => "0",
-        "failed" => "1",
-        "known-failure" => "3",
-        "infrastructure" => "4",
-        "untestable" => "5",
-        "internal" => "70",
-        "cancelled" => "130",
-        _ => "-",
     }
 }
 
@@ -276,7 +271,6 @@ fn lacks(entry: &CauseEntry<'_>) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::machine::{Class, State, Verdict};
 
     #[test]
     fn every_cause_of_the_machine_and_of_the_rules_has_a_whole_entry() {
@@ -313,23 +307,6 @@ mod tests {
             rules: Vec::new(),
         };
         assert_eq!(lacks(&nobody).len(), 2);
-    }
-
-    #[test]
-    fn exit_codes_are_those_of_verdicts() {
-        for class in [
-            Class::Passed,
-            Class::Failed,
-            Class::KnownFailure,
-            Class::Infrastructure,
-            Class::Untestable,
-            Class::Internal,
-            Class::Cancelled,
-        ] {
-            let mut verdict = Verdict::of(Cause::Internal, String::new(), 0, State::Booting);
-            verdict.class = class;
-            assert_eq!(exit_of(class.as_str()), verdict.exit_code().to_string());
-        }
     }
 
     #[test]

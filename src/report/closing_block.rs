@@ -9,6 +9,7 @@ use crate::text::terminal_line;
 use crate::units::human_span;
 use crate::view::Ink;
 
+use super::catalogue::explained_by;
 use super::human::{QUOTE_CHARS_MAX, place, sentence};
 use super::image::image_lines;
 use super::sheet::{Item, Rank, Sheet};
@@ -60,9 +61,12 @@ pub fn verdict_sheet(plan: &Plan, outcome: &Outcome, told: &Told<'_>, sheet: She
     image_lines(&mut image, plan, outcome);
     items.lines(Rank::Stage, &image);
     let run = terminal_line(told.run.display().to_string(), COMMAND_CHARS_MAX);
-    items.whole("Evidence: ", &run);
+    items.whole(Rank::Answer, "Evidence: ", &run);
     items.lines(Rank::Answer, told.further);
-    items.whole("Next:     ", &format!("bootgate trace {run}"));
+    items.whole(Rank::Answer, "Next:     ", &format!("bootgate trace {run}"));
+    if let Some(command) = explained_by(verdict.class.as_str(), &verdict.cause) {
+        items.whole(Rank::Stage, "          ", &command);
+    }
     sheet.show(&items.0)
 }
 
@@ -94,9 +98,9 @@ impl Items {
     }
 
     /// A command or a path.
-    fn whole(&mut self, label: &str, text: &str) {
+    fn whole(&mut self, rank: Rank, label: &str, text: &str) {
         self.0.push(Item {
-            rank: Rank::Answer,
+            rank,
             label: label.to_owned(),
             ink: Ink::Bold,
             text: text.to_owned(),
@@ -112,7 +116,7 @@ impl Items {
             let at = line.char_indices().nth(10).map_or(line.len(), |(at, _)| at);
             let (label, text) = line.split_at(at);
             if rank == Rank::Answer {
-                self.whole(label, text);
+                self.whole(rank, label, text);
             } else {
                 self.push(rank, label, text, Ink::Bold);
             }

@@ -145,7 +145,7 @@ fn status(outcome: &Outcome, stage: StageOutcome, decided_here: bool) -> TestCas
     let quote = verdict.evidence.as_ref().and_then(|evidence| evidence.quote.as_ref());
     let quote = quote.map(xml_text).unwrap_or_default();
     status
-        .set_type(xml_text(format!("{}/{}", verdict.class.as_str(), verdict.cause)))
+        .set_type(message(&format!("{}/{}", verdict.class.as_str(), verdict.cause)))
         .set_message(message(&verdict.title))
         .set_description(text(&format!(
             "{}\n{quote}\n{}{}",

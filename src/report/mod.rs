@@ -28,7 +28,7 @@ pub use human::{Hold, hold_block, record_line};
 pub use junit::{JunitFiles, junit};
 pub use page::{PAGE_LOG_BYTES_MAX, PAGE_PICTURES_BYTES_MAX, PageInputs, PageLog, PagePicture, report_page};
 pub use replay::ReplayReport;
-pub use result::{ResultInputs, result_json};
+pub use result::{ResultInputs, result_json, rule_json};
 pub use sheet::Sheet;
 pub use summary::{SUMMARY_BYTES_MAX, refused_summary, summary};
 pub use trace::{

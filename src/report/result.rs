@@ -64,7 +64,7 @@ pub fn result_json(inputs: &ResultInputs<'_>) -> Value {
             "evidence": verdict.evidence.as_ref().map(evidence),
             "led_by": verdict.led_by.iter().map(evidence).collect::<Vec<_>>(),
             "symptom": verdict.symptom,
-            "rule": verdict.rule.as_deref().map(rule),
+            "rule": verdict.rule.as_deref().map(|rule| rule_json("id", rule)),
             "root_cause": verdict.rule.as_ref().map(|rule| &rule.root_cause),
             "publishable": publishable(verdict),
             "confirmed_by": verdict.confirmed_by,
@@ -124,10 +124,11 @@ fn publishable(verdict: &Verdict) -> Option<bool> {
     }
 }
 
-fn rule(rule: &RuleFacts) -> Value {
+/// What a rule says, for a program; its id is called `id_key`.
+pub fn rule_json(id_key: &str, rule: &RuleFacts) -> Value {
     json!({
-        "id": rule.id,
-        "class": if rule.is_note { "note" } else { rule.class.as_str() },
+        id_key: rule.id,
+        "class": rule.class_name(),
         "cause": rule.cause,
         "title": rule.title,
         "root_cause": rule.root_cause,
@@ -142,7 +143,7 @@ fn rule(rule: &RuleFacts) -> Value {
 fn finding(finding: &Finding) -> Value {
     json!({
         "rule": finding.rule.id,
-        "class": if finding.rule.is_note { "note" } else { finding.rule.class.as_str() },
+        "class": finding.rule.class_name(),
         "cause": finding.rule.cause,
         "title": finding.rule.title,
         "evidence": evidence(&finding.evidence),

@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use super::catalogue::explained_by;
 use super::closing::Closing;
 use super::github::Annotation;
 use crate::machine::{Class, EvidenceRef, StageReport, Verdict};
@@ -206,6 +207,10 @@ fn evidence_and_next(page: &mut Page, closing: &Closing<'_>) {
         let _ = writeln!(lines, "- **Next:** {}", code(&format!("bootgate reopen {bundle}")));
     } else {
         let _ = writeln!(lines, "- **Next:** {}", code(&format!("bootgate inspect {run}")));
+    }
+    let verdict = &closing.outcome.verdict;
+    if let Some(command) = explained_by(verdict.class.as_str(), &verdict.cause) {
+        let _ = writeln!(lines, "- **More of the cause:** {}", code(&command));
     }
     if let Some(host) = &closing.outcome.host {
         let _ = writeln!(

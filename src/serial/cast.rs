@@ -14,6 +14,8 @@ use crate::units::MIB;
 
 /// The most bytes that a recording takes on the disk. What comes after is in the raw log only.
 pub const CAST_BYTES_MAX: u64 = 32 * MIB;
+/// What is kept free for the words that it ends with.
+const END_BYTES_MAX: u64 = 128;
 /// The size of the terminal that a serial console is written for.
 const COLUMNS: u16 = 80;
 const ROWS: u16 = 24;
@@ -47,10 +49,10 @@ impl Cast {
             size_bytes: 0,
             budget_bytes,
         };
-        cast.write(&json!({
+        cast.write(&line(&json!({
             "version": 2, "width": COLUMNS, "height": ROWS, "timestamp": unix_s, "title": title,
             "env": { "TERM": "vt220" },
-        }));
+        })));
         Ok(cast)
     }
 
@@ -64,20 +66,21 @@ impl Cast {
             return;
         }
         let seconds = at.saturating_duration_since(self.began).as_secs_f64();
-        self.write(&json!([seconds, "o", String::from_utf8_lossy(&drawn)]));
-        if self.size_bytes > self.budget_bytes {
-            self.write(&json!([
+        let event = line(&json!([seconds, "o", String::from_utf8_lossy(&drawn)]));
+        if self.size_bytes + event.len() as u64 + END_BYTES_MAX <= self.budget_bytes {
+            self.write(&event);
+        } else {
+            self.write(&line(&json!([
                 seconds,
                 "m",
                 "the recording ends here: the rest is in the raw log"
-            ]));
+            ])));
             self.file = None;
         }
     }
 
-    fn write(&mut self, line: &serde_json::Value) {
+    fn write(&mut self, line: &str) {
         let Some(file) = &mut self.file else { return };
-        let line = format!("{line}\n");
         match file.write_all(line.as_bytes()) {
             Ok(()) => self.size_bytes += line.len() as u64,
             Err(error) => {
@@ -90,6 +93,10 @@ impl Cast {
             }
         }
     }
+}
+
+fn line(value: &serde_json::Value) -> String {
+    format!("{value}\n")
 }
 
 #[cfg(test)]
@@ -130,7 +137,7 @@ mod tests {
         for _ in 0..10_000 {
             cast.bytes(&[b'x'; 100], began);
         }
-        assert!(path.metadata().unwrap().len() < 4096 + 1024);
+        assert!(path.metadata().unwrap().len() <= 4096);
         assert_eq!(lines(&path).last().unwrap()[1], "m");
     }
 

@@ -2,6 +2,7 @@
 
 pub mod cast;
 pub mod console;
+pub mod log_end;
 pub mod login;
 pub mod marker;
 pub mod prompt;

@@ -53,21 +53,28 @@ fn whole_characters(bytes: &[u8]) -> usize {
 struct Passed(Vec<u8>);
 
 impl Passed {
-    fn sequence(&mut self, mark: &[u8], params: &[String], between: &[u8], action: char) {
+    /// Written in place: a guest may draw with millions of them.
+    fn sequence<'a>(&mut self, mark: &[u8], params: impl Iterator<Item = &'a [u16]>, between: &[u8], action: char) {
         self.0.extend_from_slice(b"\x1b[");
         self.0.extend_from_slice(mark);
-        self.0.extend_from_slice(params.join(";").as_bytes());
+        for (at, param) in params.enumerate() {
+            self.0.extend((at > 0).then_some(b';'));
+            for (at, part) in param.iter().enumerate() {
+                self.0.extend((at > 0).then_some(b':'));
+                // A writer into memory does not fail.
+                let _ = write!(self.0, "{part}");
+            }
+        }
         self.0.extend_from_slice(between);
-        // A writer into memory does not fail.
-        let _ = write!(self.0, "{action}");
+        self.0.extend_from_slice(action.encode_utf8(&mut [0; 4]).as_bytes());
     }
 
     /// Modes that are known, if any.
     fn modes(&mut self, mark: &[u8], params: &Params, known: &[u16], action: char) {
-        let modes = params.iter().filter_map(|param| param.first());
-        let known: Vec<String> = modes.filter(|mode| known.contains(mode)).map(u16::to_string).collect();
-        if !known.is_empty() {
-            self.sequence(mark, &known, b"", action);
+        let modes = params.iter().filter_map(|param| param.get(..1));
+        let mut known = modes.filter(|mode| known.contains(&mode[0])).peekable();
+        if known.peek().is_some() {
+            self.sequence(mark, known, b"", action);
         }
     }
 }
@@ -90,16 +97,9 @@ impl Perform for Passed {
         if ignore {
             return;
         }
-        let written = || -> Vec<String> {
-            let parts = |param: &[u16]| param.iter().map(u16::to_string).collect::<Vec<_>>().join(":");
-            // A zero by itself is what is meant where nothing is written.
-            let is_plain = params.iter().eq([&[0][..]]);
-            if is_plain {
-                Vec::new()
-            } else {
-                params.iter().map(parts).collect()
-            }
-        };
+        // A zero by itself is what is meant where nothing is written.
+        let is_plain = params.iter().eq([&[0][..]]);
+        let written = params.iter().filter(|_| !is_plain);
         match (intermediates, action) {
             // `CSI 3 J` erases what was scrolled away.
             ([], 'J') if params.iter().any(|param| param.first().is_some_and(|what| *what > 2)) => {}
@@ -107,13 +107,13 @@ impl Perform for Passed {
                 [],
                 '@' | 'A'..='M' | 'P' | 'S' | 'T' | 'X' | 'Z' | '`' | 'a' | 'b' | 'd'..='g' | 'm' | 'r' | 's' | 'u',
             ) => {
-                self.sequence(b"", &written(), b"", action);
+                self.sequence(b"", written, b"", action);
             }
             ([], 'h' | 'l') => self.modes(b"", params, &[INSERT_MODE], action),
             ([b'?'], 'h' | 'l') => self.modes(b"?", params, &MODES, action),
             // The cursor's form, and a reset of what draws.
-            ([b' '], 'q') => self.sequence(b"", &written(), b" ", action),
-            ([b'!'], 'p') => self.sequence(b"", &[], b"!", action),
+            ([b' '], 'q') => self.sequence(b"", written, b" ", action),
+            ([b'!'], 'p') => self.sequence(b"", std::iter::empty(), b"!", action),
             _ => {}
         }
     }

@@ -1,6 +1,6 @@
 //! Text for a Markdown page: a CI step's summary.
 
-use super::sanitize::{lines, shortened};
+use super::sanitize::{joined, shortened};
 
 /// What begins or ends something in Markdown or HTML, wherever it stands in a line. What does so only at its start (`#`, `-`,
 /// `1.`) has words of ours in front of it.
@@ -11,7 +11,7 @@ const ACTING: &[char] = &[
 /// One line as text that is shown as it is: nothing in it becomes a link, a picture, a tag or emphasis. For words of people
 /// who write rules and gate files; a guest's go into [`markdown_code`]. It must not stand at the start of a line.
 pub fn markdown_text(text: impl AsRef<[u8]>, chars_max: usize) -> String {
-    let line = shortened(lines(text).join(" "), chars_max);
+    let line = shortened(joined(text.as_ref(), chars_max.saturating_add(1)), chars_max);
     let mut safe = String::with_capacity(line.len());
     for c in line.trim().chars() {
         if ACTING.contains(&c) {
@@ -26,7 +26,7 @@ pub fn markdown_text(text: impl AsRef<[u8]>, chars_max: usize) -> String {
 /// One line of a guest's as a code span, in which nothing is obeyed: no link, no mention, no tag. Not for a table's cell,
 /// whose `|` counts before its code.
 pub fn markdown_code(text: impl AsRef<[u8]>, chars_max: usize) -> String {
-    let line = shortened(lines(text).join(" "), chars_max);
+    let line = shortened(joined(text.as_ref(), chars_max.saturating_add(1)), chars_max);
     let line = line.trim();
     if line.is_empty() {
         return "(nothing)".to_owned();

@@ -9,11 +9,29 @@ use super::scan::{Piece, Scanner};
 /// What stands at the start of each line of guest text in an Actions log, so that none can begin with a command.
 const GUTTER: &str = "| ";
 
+/// How much of a text is read before it is asked whether there is enough of it, in bytes.
+const PART_BYTES: usize = 4096;
+
 /// The text as lines that hold printable characters only; CR, LF, CR LF and a jump of the cursor end a line.
 pub fn lines(text: impl AsRef<[u8]>) -> Vec<String> {
+    first_lines(text.as_ref(), usize::MAX)
+}
+
+/// The text as one line, a line break as a space: all of it, or of a long one at least so many characters. What is shown of a
+/// text without end so costs no more than what is shown.
+pub(super) fn joined(text: &[u8], chars_min: usize) -> String {
+    first_lines(text, chars_min).join(" ")
+}
+
+fn first_lines(text: &[u8], chars_min: usize) -> Vec<String> {
     let mut lines = Lines::default();
     let mut scanner = Scanner::default();
-    scanner.feed(text.as_ref(), |_, piece| lines.take(piece));
+    for part in text.chunks(PART_BYTES) {
+        scanner.feed(part, |_, piece| lines.take(piece));
+        if lines.chars >= chars_min {
+            break;
+        }
+    }
     scanner.finish(|_, piece| lines.take(piece));
     if !lines.current.is_empty() {
         lines.end();
@@ -25,6 +43,8 @@ pub fn lines(text: impl AsRef<[u8]>) -> Vec<String> {
 struct Lines {
     done: Vec<String>,
     current: String,
+    /// How many characters came, or fewer.
+    chars: usize,
     after_carriage_return: bool,
 }
 
@@ -32,7 +52,10 @@ impl Lines {
     fn take(&mut self, piece: Piece<'_>) {
         let ended_by_carriage_return = std::mem::take(&mut self.after_carriage_return);
         match piece {
-            Piece::Text(text) => text.chars().for_each(|c| push_visible(&mut self.current, c)),
+            Piece::Text(text) => text.chars().for_each(|c| {
+                push_visible(&mut self.current, c);
+                self.chars += 1;
+            }),
             Piece::CarriageReturn => {
                 self.end();
                 self.after_carriage_return = true;
@@ -60,7 +83,8 @@ fn push_visible(line: &mut String, c: char) {
 /// One line for a terminal, at most `chars_max` characters long; what is cut off shows as `…`, a line break as a space. A
 /// terminal's lines end up in the log of a CI job as well, so its commands are broken here as they are by [`actions_log`].
 pub fn terminal_line(text: impl AsRef<[u8]>, chars_max: usize) -> String {
-    shortened(unobeyed(&lines(text).join(" ")), chars_max)
+    let line = joined(text.as_ref(), chars_max.saturating_add(COMMAND_CHARS));
+    shortened(unobeyed(&line), chars_max)
 }
 
 /// A name for a terminal, such as a file's, at most `chars_max` characters long. Unlike in [`terminal_line`] nothing is left
@@ -82,6 +106,9 @@ pub fn terminal_name(name: impl AsRef<[u8]>, chars_max: usize) -> String {
     }
     shortened(unobeyed(&shown), chars_max)
 }
+
+/// The length of the longest beginning of a command: whether it is one is seen no further behind it.
+const COMMAND_CHARS: usize = 3;
 
 /// What the runner would obey, broken: `##[` anywhere in a line, and `::` at its start, to which whoever prints it may add
 /// nothing but space.
@@ -322,6 +349,15 @@ mod tests {
         #[test]
         fn a_terminal_line_is_bounded(raw in hostile(), chars_max in 1usize..20) {
             prop_assert!(terminal_line(&raw, chars_max).chars().count() <= chars_max);
+        }
+
+        #[test]
+        fn what_is_not_shown_makes_no_difference(raw in hostile(), lead in 0_usize..40, times in 1_usize..9, cut in 0_usize..40) {
+            // The end of a part, and what is around it, is what is cut off.
+            let raw = [vec![b'x'; PART_BYTES * times - lead], raw].concat();
+            let chars_max = PART_BYTES * times - cut;
+            let whole = shortened(unobeyed(&lines(&raw).join(" ")), chars_max);
+            prop_assert_eq!(terminal_line(&raw, chars_max), whole);
         }
 
         #[test]

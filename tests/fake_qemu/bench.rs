@@ -93,6 +93,11 @@ impl Bench {
         command
     }
 
+    /// Where its files are.
+    pub(crate) fn path(&self) -> &Path {
+        self.place.path()
+    }
+
     /// Runs the gate to its end.
     pub(crate) async fn run(self) -> Finished {
         self.watched(None).await

@@ -12,8 +12,8 @@ use crate::window::{PATIENCE, Window};
 
 /// What a guest says that wants the terminal for itself.
 const HOSTILE: &str = "\x1b]0;owned\x07\x1b[?25l\x1b[?1049h\x1b[2J\x1b[6nhostile ::error::x ##[group]y";
-const COLUMNS: u16 = 80;
-const ROWS: u16 = 24;
+pub(crate) const COLUMNS: u16 = 80;
+pub(crate) const ROWS: u16 = 24;
 
 /// A guest that comes as far as its kernel and then says that.
 fn bench(name: &str) -> Bench {
@@ -58,7 +58,7 @@ impl vte::Perform for Heard {
 
 /// Passes if the terminal was told nothing but where to draw and in which colour; gives what it shows.
 #[track_caller]
-fn shown(written: &str) -> String {
+pub(crate) fn shown(written: &str) -> String {
     let mut heard = Heard::default();
     vte::Parser::new().advance(&mut heard, written.as_bytes());
     heard.0.sort();
@@ -97,7 +97,7 @@ fn ctrl_c_gives_the_whole_last_words_and_the_terminal_back() {
 }
 
 /// Reads until the end of what it writes.
-fn wait_for_end(window: &mut Window) -> String {
+pub(crate) fn wait_for_end(window: &mut Window) -> String {
     let limit = Instant::now() + PATIENCE;
     loop {
         let seen = window.rest();

@@ -4,8 +4,17 @@
 
 mod bench;
 mod cancel;
+#[path = "../support/ci_log.rs"]
+mod ci_log;
 mod endings;
+mod flood;
+#[path = "../support/hostile.rs"]
+mod hostile;
+#[path = "../support/json_schema.rs"]
+mod json_schema;
 mod live;
+#[path = "../support/oracles.rs"]
+mod oracles;
 mod player;
 mod protocol;
 mod question;

@@ -172,6 +172,14 @@ impl Player {
                     let _ = self.serial.write_all(chunk);
                 }
             }
+            Act::SerialFlood(file, times, last) => {
+                let [noise, last] = [file, last].map(|file| fs::read(file).expect("the noise is there"));
+                let mut serial = self.serial.try_clone().expect("copied");
+                std::thread::spawn(move || {
+                    (0..times).for_each(|_| drop(serial.write_all(&noise)));
+                    let _ = serial.write_all(&last);
+                });
+            }
             Act::Status(status) => self.status = status,
             Act::Deaf(command) => drop(self.deaf.insert(command)),
             // Other descriptors of the same socket stay open; the other end sees its end all the same.

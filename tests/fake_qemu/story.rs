@@ -41,6 +41,8 @@ pub(crate) enum Act {
     QmpFlood(u64),
     /// Writes to the serial console, so many bytes at a time; 0 for all at once.
     Serial(String, usize),
+    /// Writes a file to the serial console, so many times, and then another. QMP is answered meanwhile.
+    SerialFlood(PathBuf, usize, PathBuf),
     /// What `query-status` answers from now on.
     Status(String),
     /// Answers these commands no more; `*` is every command.

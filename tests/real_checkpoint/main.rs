@@ -8,11 +8,12 @@ mod own_mounts;
 mod qemu10;
 #[path = "../reexec/mod.rs"]
 mod reexec;
+#[path = "../support/saved.rs"]
+mod saved;
 #[path = "../support/tiny.rs"]
 mod tiny;
 
 mod interrupted;
 mod refused;
 mod restore;
-mod saved;
 mod small_disk;

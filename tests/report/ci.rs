@@ -10,12 +10,19 @@ use bootgate::report::{
 };
 use bootgate::text::Untrusted;
 use proptest::prelude::*;
-use pulldown_cmark::{Event, Options, Parser};
 
 use crate::ci_log::{acts, assert_harmless, github, gitlab};
 use crate::forms::{HOSTILE, plan, records};
+use crate::hostile::{text, text_of_any_length};
+use crate::oracles::assert_markdown;
 use crate::outcomes::outcome;
 use crate::{RUN, all_classes};
+
+/// The most characters of a record's line, and of the last words of a run.
+const LINE_CHARS_MAX: usize = 1000;
+const BLOCK_CHARS_MAX: usize = 24 * 80 + 5 * 1200;
+/// The most bytes of an annotation: six lines of 1200 characters of up to four bytes, of which `%` takes three.
+const COMMAND_BYTES_MAX: usize = 32 * 1024;
 
 /// The gate file whose lines are marked; its stages are those of the plan.
 const GATE_FILE: &str = r#"gate = "representative"
@@ -182,86 +189,7 @@ fn the_page_is_bounded_and_whole() {
     let page = summary_of(&outcome);
     assert!(page.len() <= SUMMARY_BYTES_MAX, "{}", page.len());
     assert!(page.contains("does not fit") && page.contains("more\n"));
-    assert_sane(&page);
-}
-
-/// Markdown as GitHub reads it.
-fn read_markdown(page: &str) -> Vec<Event<'_>> {
-    let options =
-        Options::ENABLE_TABLES | Options::ENABLE_STRIKETHROUGH | Options::ENABLE_FOOTNOTES | Options::ENABLE_GFM;
-    Parser::new_ext(page, options).collect()
-}
-
-/// A page in which only our own structure is: no link, no picture, no tag that is not ours, no heading but one.
-pub(crate) fn assert_sane(page: &str) {
-    use pulldown_cmark::Tag;
-    let mut headings = 0;
-    for event in read_markdown(page) {
-        match event {
-            Event::Start(Tag::Link { .. } | Tag::Image { .. } | Tag::FootnoteDefinition(_) | Tag::BlockQuote(_)) => {
-                panic!("{event:?} in\n{page}")
-            }
-            Event::Start(Tag::Heading { .. }) => headings += 1,
-            Event::Html(html) | Event::InlineHtml(html) => {
-                let ours = ["<details><summary>The console's last lines</summary>", "</details>"];
-                assert!(ours.contains(&html.trim()), "{html} in\n{page}");
-            }
-            _ => {}
-        }
-    }
-    assert_eq!(headings, 1, "{page}");
-    assert_eq!(acts(&page.replace('\u{fe0f}', "")), None, "{page}");
-}
-
-/// Bytes of which hostile text is made.
-pub(crate) fn hostile() -> impl Strategy<Value = String> {
-    let parts = vec![
-        "::",
-        "##[",
-        "error",
-        "warning",
-        "]",
-        " ",
-        "file=",
-        ",",
-        ":",
-        "%0A",
-        "%",
-        "\r",
-        "\n",
-        "\t",
-        "\u{1b}[0K",
-        "\u{200b}",
-        "\u{ad}",
-        "\u{202e}",
-        "section_start:1:x\r\u{1b}[0K",
-        "`",
-        "```",
-        "|",
-        "<b>",
-        "</details>",
-        "[a](http://b)",
-        "![",
-        "www.example.org",
-        "https://example.org",
-        "@someone",
-        "*",
-        "_",
-        "~~",
-        "\\",
-        "&lt;",
-        "#",
-        "- ",
-        "> ",
-        "bootgate-",
-        "\0",
-        "\u{2028}",
-        "\u{85}",
-        "stop-commands",
-        "é",
-        "x",
-    ];
-    prop::collection::vec(prop::sample::select(parts), 0..24).prop_map(|parts| parts.concat())
+    assert_markdown(&page);
 }
 
 /// The outcome of a run whose guest, whose rules and whose gate say this wherever they can.
@@ -292,9 +220,11 @@ proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(300) })]
 
     #[test]
-    fn a_log_holds_no_command_but_ours(text in hostile()) {
+    fn a_log_holds_no_command_but_ours(text in text_of_any_length()) {
         let outcome = saying(Class::KnownFailure, &text);
-        assert_harmless("verdict", &verdict_block(&plan(), &outcome, Path::new(RUN)));
+        let block = verdict_block(&plan(), &outcome, Path::new(RUN));
+        assert_harmless("verdict", &block);
+        prop_assert!(block.chars().count() < BLOCK_CHARS_MAX, "{}", block);
         let commands = commands_of(&outcome);
         for command in &commands {
             prop_assert_eq!(command.lines().count(), 1, "{}", command);
@@ -302,6 +232,7 @@ proptest! {
         let obeyed = github(&commands.join("\n"));
         prop_assert!(obeyed.iter().all(|it| it.name == "warning"), "{:?}", obeyed);
         prop_assert_eq!(obeyed.len(), commands.len());
+        prop_assert!(commands.iter().all(|command| command.len() < COMMAND_BYTES_MAX));
         let keys = |it: &crate::ci_log::Obeyed| it.properties.iter().map(|(key, _)| key.clone()).collect::<Vec<_>>();
         prop_assert!(obeyed.iter().all(|it| keys(it) == ["file", "line", "col", "title"]), "{:?}", obeyed);
         let note = Record::Note {
@@ -311,25 +242,27 @@ proptest! {
             evidence: outcome.verdict.evidence.clone(),
         };
         for ci in [Ci::Github, Ci::Gitlab, Ci::Plain] {
-            assert_harmless("records", &log_of(ci, std::slice::from_ref(&note)));
+            let log = log_of(ci, std::slice::from_ref(&note));
+            assert_harmless("records", &log);
+            prop_assert!(log.chars().count() < LINE_CHARS_MAX && log.lines().count() == 1, "{}", log);
         }
     }
 
     #[test]
-    fn a_page_holds_no_structure_but_ours(text in hostile()) {
+    fn a_page_holds_no_structure_but_ours(text in text_of_any_length()) {
         for class in [Class::KnownFailure, Class::Failed] {
-            assert_sane(&summary_of(&saying(class, &text)));
+            assert_markdown(&summary_of(&saying(class, &text)));
         }
         let mark = Annotation {
             place: Some((text.clone(), bootgate::plan::Place { line: 1, column: 1 })),
             message: vec![text.clone(), text.clone()],
             ..Annotation::error(&text)
         };
-        assert_sane(&refused_summary(&[mark]));
+        assert_markdown(&refused_summary(&[mark]));
     }
 
     #[test]
-    fn outputs_read_back_as_they_are(values in prop::collection::vec(hostile(), 1..4)) {
+    fn outputs_read_back_as_they_are(values in prop::collection::vec(text(), 1..4)) {
         let named: Vec<_> = values.iter().map(|value| ("name", value.clone())).collect();
         let read = read_outputs(&outputs(&named, "0123456789abcdef"));
         prop_assert_eq!(read.into_iter().map(|(_, value)| value).collect::<Vec<_>>(), values);

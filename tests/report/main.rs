@@ -4,12 +4,17 @@ mod ci;
 #[path = "../support/ci_log.rs"]
 mod ci_log;
 mod forms;
+#[path = "../support/hostile.rs"]
+mod hostile;
 #[path = "../support/json_schema.rs"]
 mod json_schema;
 mod junit;
 mod noise;
+#[path = "../support/oracles.rs"]
+mod oracles;
 mod outcomes;
 mod page;
+mod programs;
 mod schemas;
 mod screen;
 mod trace;

@@ -22,11 +22,11 @@ fn schema(name: &str) -> Value {
     serde_json::from_str(&read(&fixtures().join(name))).unwrap()
 }
 
-fn result_schema() -> Value {
+pub(crate) fn result_schema() -> Value {
     schema("result.schema.json")
 }
 
-fn trace_schema() -> Value {
+pub(crate) fn trace_schema() -> Value {
     schema("trace.schema.json")
 }
 

@@ -11,7 +11,8 @@ use bootgate::view::{Look, width_of};
 use proptest::prelude::*;
 
 use crate::RUN;
-use crate::forms::{HOSTILE, evidence, plan};
+use crate::forms::{evidence, plan};
+use crate::hostile::text_of_any_length;
 use crate::outcomes::{outcome, verdict};
 
 const PLAIN: Look = Look {
@@ -87,7 +88,7 @@ fn rows(text: &str, columns: usize) -> usize {
 
 fn hostile() -> impl Strategy<Value = String> {
     prop_oneof![
-        Just(HOSTILE.to_owned()),
+        text_of_any_length(),
         (1_usize..400).prop_map(|count| "word ".repeat(count)),
         (1_usize..1500).prop_map(|count| "x".repeat(count)),
         any::<String>(),

@@ -75,6 +75,7 @@ pub(crate) const ROOMS: &[Room] = &[
     room("qmp::link", 2),
     room("serial::cast", 2),
     room("serial::console", 2),
+    room("serial::log_end", 2),
     room("serial::raw_log", 2),
     room("serial::tap", 2),
     room("ssh::client", 2),

@@ -1,5 +1,7 @@
 //! The view of a run that goes on: what is drawn, at every width, and what a terminal shows of it.
 
+#[path = "../support/hostile.rs"]
+mod hostile;
 mod pictures;
 mod properties;
 mod runs;

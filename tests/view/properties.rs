@@ -5,32 +5,12 @@ use bootgate::plan::Evidence;
 use bootgate::view::{Look, draw, width_of};
 use proptest::prelude::*;
 
+use crate::hostile::text_of_any_length;
 use crate::runs::{Run, note, plan_of};
 
-/// Words that would do harm.
+/// Words that would do harm, and wide or combining ones.
 fn hostile() -> impl Strategy<Value = String> {
-    let part = prop::sample::select(vec![
-        "\x1b[2J",
-        "\x1b]0;owned\x07",
-        "\x1b[?25l",
-        "\x1b[1;1H",
-        "\r",
-        "\n",
-        "\u{9b}",
-        "\u{202e}",
-        "\u{301}",
-        "漢字",
-        "::error::",
-        "##[group]",
-        "section_start:1:x\r\x1b[0K",
-        "\u{fffe}",
-        "\0",
-        "99%",
-        "word ",
-        "\t",
-    ]);
-    let part = prop_oneof![part.prop_map(str::to_owned), any::<String>(), "[a-z]{0,300}"];
-    prop::collection::vec(part, 0..6).prop_map(|parts| parts.concat())
+    prop_oneof![4 => text_of_any_length(), 1 => any::<String>(), 1 => "[a-z]{0,300}"]
 }
 
 fn look() -> impl Strategy<Value = Look> {

@@ -6,10 +6,10 @@ use std::process::ExitCode;
 use clap::Args;
 
 use crate::cli::{args, gate, host, say};
-use crate::driver::{check_leavings, check_space};
+use crate::driver::{Check, check_leavings, check_space};
 use crate::machine::Verdict;
 
-use super::finding::{Finding, any_fails, render, to_json};
+use super::finding::{any_fails, render, to_json};
 use super::needs::{self, Needs};
 use super::{machine, qemu, runs};
 
@@ -53,7 +53,7 @@ impl Doctor {
         needs.disks.scratch = self.scratch.or(needs.disks.scratch);
         findings.extend(look(&needs, &self.runs));
         let left = plan.as_ref().map(check_leavings).unwrap_or_default();
-        findings.extend(left.into_iter().map(Finding::from));
+        findings.extend(left);
         let said = if self.json {
             say::answer(format_args!("{:#}\n", to_json(&findings)))
         } else {
@@ -67,11 +67,11 @@ impl Doctor {
     }
 }
 
-fn look(needs: &Needs, runs: &Path) -> Vec<Finding> {
-    let mut findings = host::wait_for(qemu::findings(needs))
-        .unwrap_or_else(|lack| vec![Finding::fail("qemu", lack.problem, lack.mend)]);
+fn look(needs: &Needs, runs: &Path) -> Vec<Check> {
+    let mut findings =
+        host::wait_for(qemu::findings(needs)).unwrap_or_else(|lack| vec![Check::host("qemu", lack.problem, lack.mend)]);
     findings.extend(machine::findings(needs));
-    findings.extend(check_space(runs, &needs.disks).into_iter().map(Finding::from));
+    findings.extend(check_space(runs, &needs.disks));
     findings.extend(runs::findings(runs));
     findings
 }

@@ -1,103 +1,37 @@
-//! What the doctor finds, as data, and how it is shown.
+//! How it is shown what the doctor finds.
 
 use std::fmt::Write as _;
 
 use serde_json::{Value, json};
 
-use crate::driver::{self, Check};
+use crate::driver::{Check, Level};
 use crate::text::terminal_line;
 
 /// The longest text that is shown, in characters. A list of the places where firmware was looked for is long.
 const TEXT_CHARS_MAX: usize = 2000;
 
-/// How bad a finding is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Level {
-    /// Nothing is to be done.
-    Ok,
-    /// A gate runs, though slower, or with less protection, or with less room than it may need.
-    Warn,
-    /// No gate runs, or this one does not.
-    Fail,
-}
-
-impl Level {
-    /// The word in JSON; in the list for people a failure is in capitals.
-    fn as_str(self) -> &'static str {
-        match self {
-            Self::Ok => "ok",
-            Self::Warn => "warn",
-            Self::Fail => "fail",
-        }
-    }
-}
-
-/// One thing that was looked at.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Finding {
-    /// What was looked at, as one word for a program.
-    pub(super) id: &'static str,
-    pub(super) level: Level,
-    /// What was found, as a sentence without an end.
-    pub(super) found: String,
-    /// What to do about it. Nothing, if there is nothing to do.
-    pub(super) mend: Option<String>,
-}
-
-impl Finding {
-    pub(super) fn ok(id: &'static str, found: impl Into<String>) -> Self {
-        Self {
-            id,
-            level: Level::Ok,
-            found: found.into(),
-            mend: None,
-        }
-    }
-
-    pub(super) fn warn(id: &'static str, found: impl Into<String>, mend: impl Into<String>) -> Self {
-        Self {
-            level: Level::Warn,
-            mend: Some(mend.into()),
-            ..Self::ok(id, found)
-        }
-    }
-
-    pub(super) fn fail(id: &'static str, found: impl Into<String>, mend: impl Into<String>) -> Self {
-        Self {
-            level: Level::Fail,
-            ..Self::warn(id, found, mend)
-        }
-    }
-}
-
-impl From<Check> for Finding {
-    fn from(check: Check) -> Self {
-        Self {
-            id: check.id,
-            level: match check.level {
-                driver::Level::Ok => Level::Ok,
-                driver::Level::Warn => Level::Warn,
-                driver::Level::Refuse { .. } => Level::Fail,
-            },
-            found: check.found,
-            mend: check.mend,
-        }
+/// The word in JSON; in the list for people a failure is in capitals.
+fn word(level: Level) -> &'static str {
+    match level {
+        Level::Ok => "ok",
+        Level::Warn => "warn",
+        Level::Refuse { .. } => "fail",
     }
 }
 
 /// True if anything fails.
-pub(super) fn any_fails(findings: &[Finding]) -> bool {
-    findings.iter().any(|finding| finding.level == Level::Fail)
+pub(super) fn any_fails(findings: &[Check]) -> bool {
+    findings.iter().any(Check::refuses)
 }
 
 /// A line for each finding, its mend below it, and a last line that says what all of it means.
-pub(super) fn render(findings: &[Finding]) -> String {
+pub(super) fn render(findings: &[Check]) -> String {
     let width = findings.iter().map(|finding| finding.id.len()).max().unwrap_or(0);
     let mut page = String::new();
     for finding in findings {
         let level = match finding.level {
-            Level::Fail => "FAIL",
-            level => level.as_str(),
+            Level::Refuse { .. } => "FAIL",
+            level => word(level),
         };
         let text = terminal_line(&finding.found, TEXT_CHARS_MAX);
         let _ = writeln!(page, "{level:4}  {:width$}  {text}", finding.id);
@@ -110,14 +44,12 @@ pub(super) fn render(findings: &[Finding]) -> String {
     page
 }
 
-fn summary(findings: &[Finding]) -> String {
-    let count = |level, noun: &str| {
-        let count = findings.iter().filter(|finding| finding.level == level).count();
-        counted(count, noun)
-    };
-    let warnings = count(Level::Warn, "warning");
+fn summary(findings: &[Check]) -> String {
+    let warnings = findings.iter().filter(|finding| finding.level == Level::Warn);
+    let warnings = counted(warnings.count(), "warning");
     if any_fails(findings) {
-        let failures = count(Level::Fail, "failure");
+        let failures = findings.iter().filter(|finding| finding.refuses());
+        let failures = counted(failures.count(), "failure");
         format!("not ready: {failures}, {warnings}; mend the failures first")
     } else {
         format!("ready: no failures, {warnings}")
@@ -131,11 +63,11 @@ pub(super) fn counted(count: usize, noun: &str) -> String {
 }
 
 /// The findings for a program.
-pub(super) fn to_json(findings: &[Finding]) -> Value {
-    let one = |finding: &Finding| {
+pub(super) fn to_json(findings: &[Check]) -> Value {
+    let one = |finding: &Check| {
         json!({
             "id": finding.id,
-            "level": finding.level.as_str(),
+            "level": word(finding.level),
             "finding": finding.found,
             "mend": finding.mend,
         })
@@ -147,11 +79,11 @@ pub(super) fn to_json(findings: &[Finding]) -> Value {
 mod tests {
     use super::*;
 
-    fn findings() -> Vec<Finding> {
+    fn findings() -> Vec<Check> {
         vec![
-            Finding::ok("qemu", "QEMU emulator version 7.2.22, /usr/bin/qemu-system-x86_64"),
-            Finding::warn("user", "bootgate runs as root", "use another user"),
-            Finding::fail("inputs", "the image `a\u{1b}[2J.iso` does not exist", "check the path"),
+            Check::ok("qemu", "QEMU emulator version 7.2.22, /usr/bin/qemu-system-x86_64"),
+            Check::warn("user", "bootgate runs as root", "use another user"),
+            Check::usage("inputs", "the image `a\u{1b}[2J.iso` does not exist", "check the path"),
         ]
     }
 

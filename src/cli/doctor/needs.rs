@@ -2,11 +2,11 @@
 
 use std::path::PathBuf;
 
-use crate::driver::{self, DiskNeeds};
+use crate::driver::{self, Check, DiskNeeds};
 use crate::plan::{Accelerator, Arch, DiskFormat, Firmware, ImageSource, Plan};
 use crate::units::{ByteSize, GIB};
 
-use super::finding::{Finding, counted};
+use super::finding::counted;
 
 /// What is asked of the host.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -74,20 +74,20 @@ impl Needs {
 }
 
 /// The gate itself, and the files and secrets that it names.
-pub(super) fn gate(plan: &Plan) -> Vec<Finding> {
+pub(super) fn gate(plan: &Plan) -> Vec<Check> {
     let stages = counted(plan.stages.len(), "stage");
     let machines = counted(driver::machines(plan).count(), "machine");
     let gate = format!("{}: {stages} on {machines}", plan.gate);
-    let mut findings = vec![Finding::ok("gate", gate)];
+    let mut findings = vec![Check::ok("gate", gate)];
     match driver::resolve(plan, None) {
-        Ok(_) => findings.push(Finding::ok(
+        Ok(_) => findings.push(Check::ok(
             "inputs",
             "the image and all else that the gate names is there",
         )),
         Err(missing) => findings.extend(
             missing
                 .into_iter()
-                .map(|input| Finding::fail("inputs", input.problem, input.mend)),
+                .map(|input| Check::usage("inputs", input.problem, input.mend)),
         ),
     }
     findings

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use crate::driver::Check;
 use crate::plan::{Accelerator, Firmware};
 use crate::qemu::accelerator::{self, AcceleratorError, Chosen};
 use crate::qemu::binary::{BinaryError, Qemu};
@@ -9,11 +10,10 @@ use crate::qemu::disk::{self, DiskError};
 use crate::qemu::feature::{Accel, DEVICES_USED, Features};
 use crate::qemu::firmware::{self, BiosError, FirmwareError, UefiFiles};
 
-use super::finding::Finding;
 use super::needs::Needs;
 
 /// QEMU as it is here. Without one there is no more to look at.
-pub(super) async fn findings(needs: &Needs) -> Vec<Finding> {
+pub(super) async fn findings(needs: &Needs) -> Vec<Check> {
     let found = Qemu::find(&needs.qemu, needs.qemu_data.clone()).await;
     let mut findings = vec![binary(&found)];
     let Ok(qemu) = found else {
@@ -32,93 +32,93 @@ pub(super) async fn findings(needs: &Needs) -> Vec<Finding> {
     findings
 }
 
-fn binary(found: &Result<Qemu, BinaryError>) -> Finding {
+fn binary(found: &Result<Qemu, BinaryError>) -> Check {
     match found {
         Ok(qemu) => {
             let finding = format!("{}, {}", qemu.features.version_line, qemu.binary.display());
-            Finding::ok("qemu", finding)
+            Check::ok("qemu", finding)
         }
-        Err(error) => Finding::fail("qemu", error.to_string(), error.mend()),
+        Err(error) => Check::host("qemu", error.to_string(), error.mend()),
     }
 }
 
-fn sandbox(features: &Features) -> Finding {
+fn sandbox(features: &Features) -> Check {
     if features.sandbox {
-        return Finding::ok("sandbox", "QEMU's seccomp sandbox works");
+        return Check::ok("sandbox", "QEMU's seccomp sandbox works");
     }
     let finding = "QEMU's seccomp sandbox does not work: a guest that breaks out of QEMU can start programs";
-    Finding::warn(
+    Check::warn(
         "sandbox",
         finding,
         "use a QEMU built with seccomp, on a kernel that allows it",
     )
 }
 
-fn devices(features: &Features) -> Finding {
+fn devices(features: &Features) -> Check {
     let lacks: Vec<_> = DEVICES_USED
         .into_iter()
         .filter(|name| !features.has_device(name))
         .collect();
     if lacks.is_empty() {
-        return Finding::ok("devices", "QEMU has every device that bootgate uses");
+        return Check::ok("devices", "QEMU has every device that bootgate uses");
     }
     let finding = format!("QEMU lacks {}", lacks.join(", "));
     let mend = "install the full QEMU package; without them some images can't be attached, or a panic is seen later";
-    Finding::warn("devices", finding, mend)
+    Check::warn("devices", finding, mend)
 }
 
 /// `needed`: `None` without a gate.
-fn image_tool(found: &Result<PathBuf, DiskError>, needed: Option<bool>) -> Finding {
+fn image_tool(found: &Result<PathBuf, DiskError>, needed: Option<bool>) -> Check {
     let id = "qemu-img";
     match (found, needed) {
-        (Ok(path), _) => Finding::ok(id, path.display().to_string()),
-        (Err(_), Some(false)) => Finding::ok(id, "there is none, and this gate needs none"),
-        (Err(error), Some(true)) => Finding::fail(id, error.to_string(), error.mend()),
-        (Err(error), None) => Finding::warn(id, error.to_string(), error.mend()),
+        (Ok(path), _) => Check::ok(id, path.display().to_string()),
+        (Err(_), Some(false)) => Check::ok(id, "there is none, and this gate needs none"),
+        (Err(error), Some(true)) => Check::host(id, error.to_string(), error.mend()),
+        (Err(error), None) => Check::warn(id, error.to_string(), error.mend()),
     }
 }
 
-fn accelerator(chosen: &Result<Chosen, AcceleratorError>, wanted: Accelerator) -> Finding {
+fn accelerator(chosen: &Result<Chosen, AcceleratorError>, wanted: Accelerator) -> Check {
     let id = "accelerator";
     match chosen {
-        Err(error) => Finding::fail(id, error.to_string(), error.mend()),
+        Err(error) => Check::host(id, error.to_string(), error.mend()),
         Ok(chosen) => {
             let finding = format!("{}; CPU model `{}`", chosen.why, chosen.cpu_model);
             match (chosen.accel, wanted, chosen.mend) {
-                (Accel::Tcg, Accelerator::Auto, Some(mend)) => Finding::warn(
+                (Accel::Tcg, Accelerator::Auto, Some(mend)) => Check::warn(
                     id,
                     format!("{finding}; TCG is several times slower, so deadlines are multiplied by 4"),
                     mend,
                 ),
-                _ => Finding::ok(id, finding),
+                _ => Check::ok(id, finding),
             }
         }
     }
 }
 
-fn uefi(found: &Result<UefiFiles, FirmwareError>) -> Finding {
+fn uefi(found: &Result<UefiFiles, FirmwareError>) -> Check {
     let id = "uefi";
     match found {
-        Err(error) => Finding::fail(id, error.to_string(), error.mend()),
+        Err(error) => Check::host(id, error.to_string(), error.mend()),
         Ok(files) => {
             let vars = files.template().path.display();
             let finding = format!("{} with {vars} ({})", files.code.path.display(), files.source);
             if files.enrolled_keys {
                 let finding = format!("{finding}; it holds Secure Boot keys: an image that they don't sign won't boot");
-                return Finding::warn(id, finding, "install firmware without keys, if the image is not signed");
+                return Check::warn(id, finding, "install firmware without keys, if the image is not signed");
             }
-            Finding::ok(id, finding)
+            Check::ok(id, finding)
         }
     }
 }
 
 /// `needed`: the gate asks for it.
-fn bios(found: &Result<PathBuf, BiosError>, needed: bool) -> Finding {
+fn bios(found: &Result<PathBuf, BiosError>, needed: bool) -> Check {
     let id = "bios";
     match found {
-        Ok(path) => Finding::ok(id, format!("SeaBIOS, {}", path.display())),
-        Err(error) if needed => Finding::fail(id, error.to_string(), error.mend()),
-        Err(error) => Finding::warn(id, error.to_string(), error.mend()),
+        Ok(path) => Check::ok(id, format!("SeaBIOS, {}", path.display())),
+        Err(error) if needed => Check::host(id, error.to_string(), error.mend()),
+        Err(error) => Check::warn(id, error.to_string(), error.mend()),
     }
 }
 

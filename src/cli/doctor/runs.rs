@@ -2,12 +2,11 @@
 
 use std::path::Path;
 
+use crate::driver::Check;
 use crate::evidence::{EvidenceError, Orphan, RunState, find_orphans, list};
 
-use super::finding::Finding;
-
 /// What earlier runs have left.
-pub(super) fn findings(runs: &Path) -> Vec<Finding> {
+pub(super) fn findings(runs: &Path) -> Vec<Check> {
     vec![leftovers(&find_orphans(runs), count_runs(runs), runs)]
 }
 
@@ -21,19 +20,19 @@ fn count_runs(runs: &Path) -> (usize, usize) {
     (all.len(), all.iter().filter(is_interrupted).count())
 }
 
-fn leftovers(orphans: &Result<Vec<Orphan>, EvidenceError>, (all, interrupted): (usize, usize), runs: &Path) -> Finding {
+fn leftovers(orphans: &Result<Vec<Orphan>, EvidenceError>, (all, interrupted): (usize, usize), runs: &Path) -> Check {
     let id = "runs";
     let reap = format!("`bootgate reap --runs {}` ends them", runs.display());
     match orphans {
-        Err(error) => Finding::warn(id, error.to_string(), "check the directory's permissions"),
-        Ok(orphans) if orphans.is_empty() => Finding::ok(
+        Err(error) => Check::warn(id, error.to_string(), "check the directory's permissions"),
+        Ok(orphans) if orphans.is_empty() => Check::ok(
             id,
             format!("{all} kept, {interrupted} of them interrupted; no QEMU is left over"),
         ),
         Ok(orphans) => {
             let pids: Vec<_> = orphans.iter().map(|orphan| orphan.qemu.pid.to_string()).collect();
             let finding = format!("QEMU left over by runs that were killed: process {}", pids.join(", "));
-            Finding::warn(id, finding, reap)
+            Check::warn(id, finding, reap)
         }
     }
 }

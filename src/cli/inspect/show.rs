@@ -1,13 +1,13 @@
 //! `show`: what there is to know about a run, on one page.
 
 use std::fmt::Write as _;
-use std::io::{Read as _, Seek as _, SeekFrom};
 use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
 use crate::evidence::RunRecord;
 use crate::report::trace_table;
+use crate::serial::log_end::read_log_end;
 use crate::text::{lines, terminal_line};
 
 /// How much of the console's end is read, in bytes, and shown, in lines.
@@ -120,7 +120,9 @@ fn console(page: &mut String, evidence: &Path) {
         return;
     }
     let file = newest(evidence, "serial-", ".log").unwrap_or_else(|| evidence.join("serial.log"));
-    let Ok(end) = read_end(&file) else { return };
+    let Ok((end, _)) = read_log_end(&file, CONSOLE_BYTES) else {
+        return;
+    };
     let all = lines(&end);
     let _ = writeln!(page, "\nThe console's last lines:");
     for line in &all[all.len().saturating_sub(CONSOLE_LINES)..] {
@@ -138,15 +140,6 @@ fn timeline(page: &mut String, evidence: &Path) {
     for row in &rows[rows.len().saturating_sub(TIMELINE_LINES)..] {
         let _ = writeln!(page, "{row}");
     }
-}
-
-fn read_end(path: &Path) -> std::io::Result<Vec<u8>> {
-    let mut file = std::fs::File::open(path)?;
-    let length = file.metadata()?.len();
-    file.seek(SeekFrom::Start(length.saturating_sub(CONSOLE_BYTES)))?;
-    let mut bytes = Vec::new();
-    file.take(CONSOLE_BYTES).read_to_end(&mut bytes)?;
-    Ok(bytes)
 }
 
 fn read_json(path: &Path) -> Option<Value> {

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use crate::driver::facts;
 use crate::machine::{Class, RuleFacts};
+use crate::report;
 use crate::text::{json_text, terminal_line};
 use crate::triage::{Finding, Place, Rules, answer};
 
@@ -52,7 +53,7 @@ impl Log {
         for finding in &self.findings {
             let rule = facts(rules.rule(finding.rule), today());
             let decides = believed == Some(finding);
-            let class = if rule.is_note { "note" } else { rule.class.as_str() };
+            let class = rule.class_name();
             let mark = if decides { "→" } else { " " };
             let title = terminal_line(&rule.title, SENTENCE_CHARS_MAX);
             let _ = writeln!(text, "{mark} {class:<14} {}: {title}", rule.cause);
@@ -104,17 +105,7 @@ fn place_json(place: &Place) -> Value {
 
 /// What a rule says, for a program.
 pub(super) fn rule_json(rule: &RuleFacts) -> Value {
-    json!({
-        "rule": rule.id,
-        "class": if rule.is_note { "note" } else { rule.class.as_str() },
-        "cause": rule.cause,
-        "title": rule.title,
-        "root_cause": rule.root_cause,
-        "remedy": rule.remedy,
-        "tracker": rule.tracker,
-        "publishable": rule.publishable,
-        "expires": rule.expires,
-        "expired": rule.is_expired,
-        "fatal": rule.fatal,
-    })
+    let mut json = report::rule_json("rule", rule);
+    json["fatal"] = rule.fatal.into();
+    json
 }

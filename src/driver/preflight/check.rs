@@ -32,7 +32,7 @@ pub struct Check {
 
 impl Check {
     /// Nothing is to be done.
-    pub(super) fn ok(id: &'static str, found: impl Into<String>) -> Self {
+    pub fn ok(id: &'static str, found: impl Into<String>) -> Self {
         Self {
             id,
             level: Level::Ok,
@@ -42,7 +42,7 @@ impl Check {
     }
 
     /// The run begins, and may not come to its end.
-    pub(super) fn warn(id: &'static str, found: impl Into<String>, mend: impl Into<String>) -> Self {
+    pub fn warn(id: &'static str, found: impl Into<String>, mend: impl Into<String>) -> Self {
         Self {
             level: Level::Warn,
             mend: Some(mend.into()),
@@ -51,7 +51,7 @@ impl Check {
     }
 
     /// The host can't do it.
-    pub(super) fn host(id: &'static str, found: impl Into<String>, mend: impl Into<String>) -> Self {
+    pub fn host(id: &'static str, found: impl Into<String>, mend: impl Into<String>) -> Self {
         let class = Some(Class::Infrastructure);
         Self {
             level: Level::Refuse { class },
@@ -60,7 +60,7 @@ impl Check {
     }
 
     /// What was asked for is wrong.
-    pub(super) fn usage(id: &'static str, found: impl Into<String>, mend: impl Into<String>) -> Self {
+    pub fn usage(id: &'static str, found: impl Into<String>, mend: impl Into<String>) -> Self {
         Self {
             level: Level::Refuse { class: None },
             ..Self::warn(id, found, mend)

@@ -6,24 +6,15 @@ use serde_json::Value;
 use super::facts::{seconds, shown, text, when};
 use super::logs::Logs;
 use crate::machine::Class;
+use crate::report::catalogue::explained_by;
 use crate::report::trace::Timeline;
-
-const CLASSES: [Class; 7] = [
-    Class::Passed,
-    Class::Failed,
-    Class::KnownFailure,
-    Class::Infrastructure,
-    Class::Untestable,
-    Class::Internal,
-    Class::Cancelled,
-];
 
 /// The verdict, with what it means.
 pub(super) fn verdict(result: &Value, timeline: &Timeline<'_>, logs: &Logs<'_>) -> Markup {
     let class = text(result, "/verdict/class");
     let title = text(result, "/verdict/title");
-    let meaning = CLASSES.into_iter().find(|known| known.as_str() == class);
-    let meaning = meaning.map(Class::meaning).filter(|meaning| *meaning != title);
+    let meaning = Class::of_name(&class).map(Class::meaning);
+    let meaning = meaning.filter(|meaning| *meaning != title);
     let part = |name: &str, path: &str| {
         let told = text(result, path);
         html! { @if !told.is_empty() { dt { (name) } dd { (told) } } }
@@ -56,6 +47,7 @@ fn place(result: &Value, class: &str) -> Markup {
     html! { @if class != "passed" && !stage.is_empty() { dt { "Where" } dd { "stage " strong { (stage) } ", state " (state) } } }
 }
 
+/// The run, and the next commands.
 fn run(result: &Value) -> Markup {
     let run = text(result, "/run");
     let told: Vec<String> = [
@@ -69,9 +61,12 @@ fn run(result: &Value) -> Markup {
     .into_iter()
     .filter(|part| !part.is_empty())
     .collect();
+    let explain = explained_by(&text(result, "/verdict/class"), &text(result, "/verdict/cause"));
+    let inspect = (!run.is_empty()).then(|| format!("bootgate inspect {run}"));
+    let next: Vec<String> = inspect.into_iter().chain(explain).collect();
     html! {
         @if !told.is_empty() { dt { "Run" } dd { (told.join(", ")) } }
-        @if !run.is_empty() { dt { "Next" } dd { code { "bootgate inspect " (run) } } }
+        @if !next.is_empty() { dt { "Next" } dd { @for (at, command) in next.iter().enumerate() { @if at > 0 { ", " } code { (command) } } } }
     }
 }
 

@@ -1,29 +1,12 @@
 //! Exit codes, by class.
 
-use bootgate::machine::{Cause, Class, State, StopSignal, Verdict};
+use bootgate::machine::{Class, StopSignal, Verdict};
 
 use super::markdown::{MADE, code, table};
 
-const CLASSES: [Class; 7] = [
-    Class::Passed,
-    Class::Failed,
-    Class::KnownFailure,
-    Class::Infrastructure,
-    Class::Untestable,
-    Class::Internal,
-    Class::Cancelled,
-];
-
-fn exit_code(class: Class, signal: Option<StopSignal>) -> u8 {
-    let mut verdict = Verdict::of(Cause::Internal, String::new(), 0, State::Preparing);
-    verdict.class = class;
-    verdict.signal = signal;
-    verdict.exit_code()
-}
-
 pub(super) fn page() -> String {
     let mut rows = Vec::new();
-    for class in CLASSES {
+    for class in Class::ALL {
         let signals: &[_] = match class {
             Class::Cancelled => &[
                 Some(StopSignal::HangUp),
@@ -34,7 +17,7 @@ pub(super) fn page() -> String {
         };
         let codes: Vec<_> = signals
             .iter()
-            .map(|signal| exit_code(class, *signal).to_string())
+            .map(|signal| class.exit_code(*signal).to_string())
             .collect();
         rows.push(vec![
             codes.join(", "),

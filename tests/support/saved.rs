@@ -1,6 +1,7 @@
-//! Saving and restoring as the tests do it.
+//! Saving and restoring as the tests and the bench do it.
+#![allow(dead_code, reason = "each binary uses its part")]
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use bootgate::checkpoint::{
     Cancel, Checkpoint, HostSide, Progress, RestoreError, Room, SaveError, SaveRequest, Saved, save,
@@ -39,10 +40,20 @@ pub(crate) async fn saved(request: SaveRequest) -> Result<Saved, SaveError> {
 
 /// Starts a machine from a checkpoint, in `work`. It is paused.
 pub(crate) async fn restored(qemu: &Qemu, directory: &Path, work: &Path) -> Result<(Guest, RunState), RestoreError> {
+    restored_with(qemu, directory, Vec::new(), work).await
+}
+
+/// The same, of a machine whose images may be among these files.
+pub(crate) async fn restored_with(
+    qemu: &Qemu,
+    directory: &Path,
+    images: Vec<PathBuf>,
+    work: &Path,
+) -> Result<(Guest, RunState), RestoreError> {
     let (progress, cancel) = (watch::channel(Progress::default()).0, Cancel::default());
     let checkpoint = Checkpoint::open(directory)?;
     checkpoint.check_qemu(Arch::X86_64, &qemu.features, Accel::Tcg)?;
-    let images = checkpoint.find_images(Vec::new(), progress.clone(), &cancel).await?;
+    let images = checkpoint.find_images(images, progress.clone(), &cancel).await?;
     let files = checkpoint.lay_out(&qemu.binary, work, Some(&images)).await?;
     let guest = Guest::start(qemu, work, |qmp, serial| {
         let host = HostSide {
