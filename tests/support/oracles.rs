@@ -61,7 +61,7 @@ pub(crate) fn assert_junit(xml: &str, run: &str) {
         document
             .root_element()
             .attribute(key)
-            .map(|count| count.parse::<usize>())
+            .map(str::parse::<usize>)
     };
     assert_eq!(told("tests"), Some(Ok(named("testcase").count())), "{xml}");
     assert_eq!(told("failures"), Some(Ok(named("failure").count())), "{xml}");
