@@ -25,6 +25,7 @@ mod made;
 mod man;
 #[cfg(feature = "otlp")]
 mod otlp;
+mod panics;
 mod place;
 mod preflight;
 mod present;
@@ -32,6 +33,7 @@ mod print;
 mod ps;
 mod reap;
 mod reopen;
+mod reopening;
 mod replay;
 mod report;
 mod rules;
