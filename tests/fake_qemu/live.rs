@@ -16,11 +16,11 @@ const COLUMNS: u16 = 80;
 const ROWS: u16 = 24;
 
 /// A guest that comes as far as its kernel and then says that.
-fn bench(name: &str) -> Bench {
+pub(crate) fn bench(name: &str) -> Bench {
     Bench::new(name, "", &[MARKER], &[Story::new(halfway()).and([says(100, HOSTILE)])])
 }
 
-fn open(bench: &Bench, arguments: &[&str]) -> Window {
+pub(crate) fn open(bench: &Bench, arguments: &[&str]) -> Window {
     let window = Window::open(bench.at_a_terminal(arguments), None);
     window.resize(COLUMNS, ROWS);
     window
@@ -58,7 +58,7 @@ impl vte::Perform for Heard {
 
 /// Passes if the terminal was told nothing but where to draw and in which colour; gives what it shows.
 #[track_caller]
-fn shown(written: &str) -> String {
+pub(crate) fn shown(written: &str) -> String {
     let mut heard = Heard::default();
     vte::Parser::new().advance(&mut heard, written.as_bytes());
     heard.0.sort();
@@ -97,7 +97,7 @@ fn ctrl_c_gives_the_whole_last_words_and_the_terminal_back() {
 }
 
 /// Reads until the end of what it writes.
-fn wait_for_end(window: &mut Window) -> String {
+pub(crate) fn wait_for_end(window: &mut Window) -> String {
     let limit = Instant::now() + PATIENCE;
     loop {
         let seen = window.rest();

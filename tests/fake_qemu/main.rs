@@ -6,9 +6,12 @@ mod bench;
 mod cancel;
 mod endings;
 mod live;
+mod live_order;
 mod player;
 mod protocol;
 mod question;
+#[path = "../support/reflow.rs"]
+mod reflow;
 mod replay;
 #[path = "../support/replay.rs"]
 mod replay_support;
