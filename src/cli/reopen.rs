@@ -36,9 +36,9 @@ const UNPACKED: &str = "bundle";
 
 /// Open a failed machine again from its bundle, paused at the failure.
 ///
-/// It has its screen, console, memory and disks, as they were. Nothing of the bundle is believed: each file is compared with its digest, and nothing is written outside a new
-/// directory below --runs. Without a verb the machine is kept for `bootgate inspect`; with one, the verb is carried out and
-/// the machine ended.
+/// It has its screen, console, memory and disks, as they were. Nothing of the bundle is believed: each file is compared
+/// with its digest, and nothing is written outside a new directory below --runs. Without a verb the machine is kept for
+/// `bootgate inspect`; with one, the verb is carried out and the machine ended.
 #[derive(Debug, Args)]
 #[command(
     after_help = "Example:\n  bootgate reopen live-failed.tar.zst --image live.iso\n  bootgate reopen live-failed.tar.zst registers\n  bootgate reopen live-failed.tar.zst --hold 2h"
