@@ -1,7 +1,5 @@
 //! A run whose view is drawn, and the shell that stops it (Ctrl-Z) and lets it go on.
 
-use std::time::Duration;
-
 use rustix::process::{Signal, getpid, kill_process};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{mpsc, oneshot};
@@ -9,10 +7,7 @@ use tokio::task::AbortHandle;
 
 use crate::procfs;
 
-use super::present::Text;
-
-/// How long the view may take to go: a terminal whose output is held back takes nothing.
-const GONE_WITHIN: Duration = Duration::from_millis(500);
+use super::present::{GONE_WITHIN, Text};
 
 /// Takes the view away before the shell has the terminal, and draws it anew afterwards. `None`: nobody stops this process, or
 /// its signals can't be caught; then the shell's lines may stand in the view.
@@ -30,7 +25,9 @@ pub(super) fn follow(texts: mpsc::Sender<Text>) -> Option<AbortHandle> {
                         return;
                     }
                     let (gone, is_gone) = oneshot::channel();
-                    let _ = texts.try_send(Text::Pause(gone));
+                    let _ = texts.try_send(Text::Pause(Box::new(|| {
+                        let _ = gone.send(());
+                    })));
                     let _ = tokio::time::timeout(GONE_WITHIN, is_gone).await;
                     // What the signal would have done by itself.
                     let _ = kill_process(getpid(), Signal::STOP);

@@ -27,6 +27,7 @@ mod made;
 mod man;
 #[cfg(feature = "otlp")]
 mod otlp;
+mod panics;
 mod place;
 mod preflight;
 mod present;
@@ -34,6 +35,7 @@ mod print;
 mod ps;
 mod reap;
 mod reopen;
+mod reopening;
 mod replay;
 mod report;
 mod rules;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
 
 use crate::view::{BEAT_EVERY, Beat, Look, Painter, draw, glyphs};
@@ -17,14 +17,17 @@ const PAINT_EVERY: Duration = Duration::from_millis(100);
 /// person reads no more than this, and a flood costs no more than silence.
 const LOOK_EVERY: Duration = Duration::from_millis(250);
 
+/// How long the view may take to go: a terminal whose output is held back takes nothing.
+pub(super) const GONE_WITHIN: Duration = Duration::from_millis(500);
+
 /// What is asked of the presenter.
 pub(super) enum Text {
     /// Whole lines.
     Lines(Stream, String),
     /// Everything before it is printed: the parent gets the exit code, and the terminal is let go.
     LetGo(u8),
-    /// The view goes, since the terminal is another's for a while. Answered when it is gone.
-    Pause(oneshot::Sender<()>),
+    /// The view goes, since the terminal is another's for a while. Called when it is gone.
+    Pause(Box<dyn FnOnce() + Send>),
     /// The terminal is ours again.
     Resume,
     /// The end: the view goes, and this is printed.
@@ -132,7 +135,7 @@ impl<S: Sink> Presenter<S> {
             Text::Pause(gone) => {
                 self.print(false);
                 self.is_paused = true;
-                let _ = gone.send(());
+                gone();
             }
             Text::Resume => {
                 self.is_paused = false;

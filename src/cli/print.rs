@@ -17,13 +17,21 @@ use crate::view::Model;
 
 use super::place::{Place, Stream};
 use super::present::{Presenter, Streams, Text};
-use super::{job_control, say};
+use super::{job_control, panics, say};
 
 /// How many lines may wait to be written.
 const LINES_MAX: usize = 4096;
 
+/// The name of the thread that writes.
+pub(super) const THREAD: &str = "printer";
+
 /// Where warnings go while a view is drawn, so that none is written into it.
 static WARNINGS: Mutex<Option<mpsc::Sender<Text>>> = Mutex::new(None);
+
+/// The way to who draws a view now, if one is drawn.
+pub(super) fn who_draws() -> Option<mpsc::Sender<Text>> {
+    WARNINGS.lock().unwrap_or_else(PoisonError::into_inner).clone()
+}
 
 /// What is shown of the run: folded by who drives it, drawn by who prints.
 #[derive(Clone)]
@@ -80,11 +88,12 @@ impl Printer {
             }
             let _ = done.send(());
         };
-        let _ = std::thread::Builder::new().name("printer".to_owned()).spawn(present);
+        let _ = std::thread::Builder::new().name(THREAD.to_owned()).spawn(present);
         let mut job_control = None;
         if place.is_live() {
             *WARNINGS.lock().unwrap_or_else(PoisonError::into_inner) = Some(texts.clone());
             job_control = job_control::follow(texts.clone());
+            panics::give_way();
         }
         Self {
             texts,
@@ -160,8 +169,7 @@ impl Write for Warning {
 impl Drop for Warning {
     fn drop(&mut self) {
         let text = String::from_utf8_lossy(&self.0).into_owned();
-        let printer = WARNINGS.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        match printer {
+        match who_draws() {
             Some(texts) => drop(texts.try_send(Text::Lines(Stream::Aside, text))),
             None => say::aside(&text),
         }

@@ -22,6 +22,7 @@ use crate::units::{human_span, parse_span};
 
 use super::failure::Surroundings;
 use super::inspect::{self, Verb};
+use super::reopening::Reopening;
 use super::{args, background, run, say};
 
 /// How long a machine is kept unless somebody says otherwise.
@@ -35,9 +36,9 @@ const UNPACKED: &str = "bundle";
 
 /// Open a failed machine again from its bundle, paused at the failure.
 ///
-/// It has its screen, console, memory and disks, as they were. /// Nothing of the bundle is believed: each file is compared with its digest, and nothing is written outside a new
-/// directory below --runs. Without a verb the machine is kept for `bootgate inspect`; with one, the verb is carried out and
-/// the machine ended.
+/// It has its screen, console, memory and disks, as they were. Nothing of the bundle is believed: each file is compared
+/// with its digest, and nothing is written outside a new directory below --runs. Without a verb the machine is kept for
+/// `bootgate inspect`; with one, the verb is carried out and the machine ended.
 #[derive(Debug, Args)]
 #[command(
     after_help = "Example:\n  bootgate reopen live-failed.tar.zst --image live.iso\n  bootgate reopen live-failed.tar.zst registers\n  bootgate reopen live-failed.tar.zst --hold 2h"
@@ -119,7 +120,7 @@ impl Reopen {
         let directory = RunDir::create(&self.runs, "reopened", jiff::Timestamp::now())
             .map_err(|error| host(format!("no directory can be made for it: {error}")))?;
         let directory = Arc::new(directory);
-        let code = runtime.block_on(self.open(&directory, login, &mut signals));
+        let code = runtime.block_on(self.open_and_keep(&directory, login, &mut signals));
         if code.is_err() {
             // Nothing of it is of any use.
             let _ = std::fs::remove_dir_all(directory.path());
@@ -130,15 +131,41 @@ impl Reopen {
         code
     }
 
-    async fn open(
+    async fn open_and_keep(
         self,
         directory: &Arc<RunDir>,
         login: Option<(Option<String>, Auth)>,
         signals: &mut StopSignals,
     ) -> Result<ExitCode, Refused> {
         let began = Instant::now();
+        let view = Reopening::start(&self.bundle, directory.path(), self.json);
+        let opened = self.open(directory, login, &view.progress, signals).await;
+        match (opened, &self.verb) {
+            (Ok(reopened), None) => {
+                let code = self.hold_it(directory, reopened, began, &view, signals).await;
+                view.end(signals).await;
+                Ok(code)
+            }
+            (Ok(reopened), Some(_)) => {
+                view.end(signals).await;
+                self.perform(directory, reopened, signals).await
+            }
+            (Err(refused), _) => {
+                view.end(signals).await;
+                Err(refused)
+            }
+        }
+    }
+
+    async fn open(
+        &self,
+        directory: &Arc<RunDir>,
+        login: Option<(Option<String>, Auth)>,
+        progress: &watch::Sender<Progress>,
+        signals: &mut StopSignals,
+    ) -> Result<Reopened, Refused> {
         let (checkpoint, taken_along) = tokio::select! {
-            unpacked = self.unpack(directory.path()) => unpacked?,
+            unpacked = self.unpack(directory.path(), progress) => unpacked?,
             _ = signals.next() => return Err(cancelled()),
         };
         let request = ReopenRequest {
@@ -150,26 +177,34 @@ impl Reopen {
             allow_arguments: self.allow_arguments,
             login,
             hold: self.hold.unwrap_or(HOLD_DEFAULT),
+            progress: progress.clone(),
         };
-        let reopened = tokio::select! {
+        tokio::select! {
             reopened = driver::reopen(request) => reopened.map_err(|error| Refused {
                 problem: terminal_line(error.to_string(), PROBLEM_CHARS_MAX),
                 help: "nothing was changed; the bundle is as it was".to_owned(),
                 code: EXIT_REFUSED,
-            })?,
-            _ = signals.next() => return Err(cancelled()),
-        };
-        match self.verb {
-            Some(verb) => {
-                let record = RunRecord::read(directory.path()).map_err(|error| host(error.to_string()))?;
-                let done = tokio::task::spawn_blocking(move || inspect::perform(&record, verb, self.json));
-                let mut code = ExitCode::SUCCESS;
-                let finished = async { code = done.await.unwrap_or(ExitCode::from(Verdict::EXIT_INTERNAL)) };
-                reopened.keep(signals, finished).await;
-                Ok(code)
-            }
-            None => Ok(self.hold_it(directory, reopened, began, signals).await),
+            }),
+            _ = signals.next() => Err(cancelled()),
         }
+    }
+
+    /// Carries out the verb, to which the terminal belongs meanwhile.
+    async fn perform(
+        self,
+        directory: &RunDir,
+        reopened: Reopened,
+        signals: &mut StopSignals,
+    ) -> Result<ExitCode, Refused> {
+        let Some(verb) = self.verb else {
+            return Ok(ExitCode::SUCCESS);
+        };
+        let record = RunRecord::read(directory.path()).map_err(|error| host(error.to_string()))?;
+        let done = tokio::task::spawn_blocking(move || inspect::perform(&record, verb, self.json));
+        let mut code = ExitCode::SUCCESS;
+        let finished = async { code = done.await.unwrap_or(ExitCode::from(Verdict::EXIT_INTERNAL)) };
+        reopened.keep(signals, finished).await;
+        Ok(code)
     }
 
     async fn hold_it(
@@ -177,6 +212,7 @@ impl Reopen {
         directory: &RunDir,
         reopened: Reopened,
         began: Instant,
+        view: &Reopening,
         signals: &mut StopSignals,
     ) -> ExitCode {
         let hold = Hold {
@@ -197,24 +233,27 @@ impl Reopen {
                 })
             )
         } else {
+            // The view shows how to look into it, as long as there is one.
+            let hold = (self.background || !view.is_drawn()).then(|| hold_block(&hold));
             format!(
                 "Reopened: the machine stands where it failed ({}), opened in {}\n{}",
                 terminal_line(&state, GUEST_CHARS_MAX),
                 human_span(began.elapsed()),
-                hold_block(&hold)
+                hold.unwrap_or_default()
             )
         };
-        let _ = say::answer(said);
+        view.answer(said);
         if self.background {
-            let let_go = background::release().and_then(|()| background::let_go(0));
-            if let Err(error) = let_go {
-                say::tell(format_args!("warning: the hold ends with this terminal: {error}"));
+            if let Err(error) = background::release() {
+                view.tell(format_args!("warning: the hold ends with this terminal: {error}"));
             }
+            view.let_go();
         }
-        match reopened.keep(signals, std::future::pending()).await {
+        let expires = reopened.watch_expiry();
+        match reopened.keep(signals, view.holds(expires)).await {
             HoldEnd::Released | HoldEnd::Expired => ExitCode::SUCCESS,
             HoldEnd::QemuEnded(how) => {
-                say::tell(format_args!(
+                view.tell(format_args!(
                     "QEMU ended by itself: {}",
                     terminal_line(how, GUEST_CHARS_MAX)
                 ));
@@ -224,17 +263,20 @@ impl Reopen {
     }
 
     /// Where the checkpoint is: in the run that was named, or unpacked into `directory`.
-    async fn unpack(&self, directory: &Path) -> Result<(PathBuf, Vec<PathBuf>), Refused> {
+    async fn unpack(
+        &self,
+        directory: &Path,
+        progress: &watch::Sender<Progress>,
+    ) -> Result<(PathBuf, Vec<PathBuf>), Refused> {
         if self.bundle.is_dir() {
             return Ok((self.bundle.join(CHECKPOINT), Vec::new()));
         }
-        let (progress, _) = watch::channel(Progress::default());
         let into = directory.join(UNPACKED);
         let unpacking = bundle::unpack(
             self.bundle.clone(),
             into,
             Limits::default(),
-            progress,
+            progress.clone(),
             Cancel::default(),
         );
         let unpacked = unpacking.await.map_err(|error| Refused {

@@ -46,6 +46,8 @@ pub struct ReopenRequest {
     pub login: Option<(Option<String>, Auth)>,
     /// How long the machine is kept.
     pub hold: Duration,
+    /// Where it is told how far it is.
+    pub progress: watch::Sender<Progress>,
 }
 
 /// Why a machine can't be opened again.
@@ -118,7 +120,7 @@ pub async fn reopen(request: ReopenRequest) -> Result<Reopened, ReopenError> {
     if checkpoint.record().memory.is_none() {
         return Err(RestoreError::PoweredDown.into());
     }
-    let (progress, _) = watch::channel(Progress::default());
+    let progress = request.progress.clone();
     let cancel = Cancel::default();
     let qemu = Qemu::find(&request.qemu, request.qemu_data.clone()).await?;
     let record = checkpoint.record();
@@ -218,6 +220,11 @@ impl Reopened {
     /// When the machine is ended if nobody asks for more.
     pub fn expires(&self) -> Timestamp {
         self.expires.get()
+    }
+
+    /// The same, for who wants to hear when somebody has asked for more.
+    pub fn watch_expiry(&self) -> watch::Receiver<Timestamp> {
+        self.expires.watch()
     }
 
     fn write_down(&self) -> Result<(), EvidenceError> {

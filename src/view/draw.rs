@@ -53,7 +53,11 @@ pub fn draw(model: &Model, now: Instant, look: &Look) -> Vec<Row> {
         rows.extend(held(model, now, look));
     } else {
         rows.extend(stages(model, now, look));
-        rows.extend(details(model, now, look));
+        if model.stages.is_empty() {
+            rows.extend(bar(model, look).map(|row| (Rank::Bar, row)));
+        } else {
+            rows.extend(details(model, now, look));
+        }
     }
     fit(rows, look.rows.saturating_sub(1))
 }

@@ -67,10 +67,19 @@ impl Model {
             ended: None,
         });
         Self {
-            gate: plan.gate.clone(),
-            began,
             stages: views.collect(),
             first,
+            ..Self::of_machine(&plan.gate, inspect, began)
+        }
+    }
+
+    /// A machine without a run: it is opened again, and held.
+    pub fn of_machine(name: &str, inspect: String, began: Instant) -> Self {
+        Self {
+            gate: line(name),
+            began,
+            stages: Vec::new(),
+            first: 0,
             current: None,
             state: State::Preparing,
             deadlines: Vec::new(),
@@ -138,6 +147,21 @@ impl Model {
     /// The run is over; this is still to be done.
     pub fn closes(&mut self, what: &'static str) {
         self.closing = Some(what);
+    }
+
+    /// The machine is being opened; how far this step is. Without effect once it is held.
+    pub fn opens(&mut self, step: &'static str, progress: Option<Progress>) {
+        if self.state != State::Held {
+            (self.closing, self.progress) = (Some(step), progress);
+        }
+    }
+
+    /// The machine is held for so long.
+    pub fn holds(&mut self, now: Instant, left: Duration) {
+        let mut deadlines = Deadlines::default();
+        deadlines.arm(DeadlineKind::Hold, now, left, left);
+        self.settled(State::Held, &deadlines);
+        self.closing = None;
     }
 
     /// How much of a deadline is left.

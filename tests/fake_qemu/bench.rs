@@ -98,6 +98,14 @@ impl Bench {
         self.place.path()
     }
 
+    /// From now on the QEMU answers questions, but refuses to start a machine with these words.
+    pub(crate) fn refuse(&self, words: &str) {
+        let wrapper = self.place.path().join("qemu-system-x86_64");
+        let script = fs::read_to_string(&wrapper).unwrap();
+        let (questions, _) = script.split_once("\nwhile ").unwrap();
+        fs::write(&wrapper, format!("{questions}\necho '{words}' >&2\nexit 1\n")).unwrap();
+    }
+
     /// Runs the gate to its end.
     pub(crate) async fn run(self) -> Finished {
         self.watched(None).await

@@ -16,11 +16,11 @@ pub(crate) const COLUMNS: u16 = 80;
 pub(crate) const ROWS: u16 = 24;
 
 /// A guest that comes as far as its kernel and then says that.
-fn bench(name: &str) -> Bench {
+pub(crate) fn bench(name: &str) -> Bench {
     Bench::new(name, "", &[MARKER], &[Story::new(halfway()).and([says(100, HOSTILE)])])
 }
 
-fn open(bench: &Bench, arguments: &[&str]) -> Window {
+pub(crate) fn open(bench: &Bench, arguments: &[&str]) -> Window {
     let window = Window::open(bench.at_a_terminal(arguments), None);
     window.resize(COLUMNS, ROWS);
     window

@@ -13,11 +13,14 @@ mod hostile;
 #[path = "../support/json_schema.rs"]
 mod json_schema;
 mod live;
+mod live_order;
 #[path = "../support/oracles.rs"]
 mod oracles;
 mod player;
 mod protocol;
 mod question;
+#[path = "../support/reflow.rs"]
+mod reflow;
 mod replay;
 #[path = "../support/replay.rs"]
 mod replay_support;

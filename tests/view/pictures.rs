@@ -1,10 +1,12 @@
 //! What the view looks like.
 
+use std::time::Instant;
+
 use bootgate::machine::{DeadlineKind, StageOutcome, State};
 use bootgate::plan::Evidence;
-use bootgate::view::{Look, draw};
+use bootgate::view::{Look, Model, Progress, Row, draw};
 
-use crate::runs::{PLAIN, Run, booting, held, installing, plan_of};
+use crate::runs::{INSPECT, PLAIN, Run, booting, held, installing, plan_of, seconds};
 
 fn picture(run: &Run, second: u64, look: &Look) -> String {
     let rows = draw(&run.model, run.at(second), look);
@@ -73,4 +75,28 @@ fn a_sign_of_life_says_where_the_run_is() {
         installing.model.beat(installing.at(90)),
     ];
     insta::assert_snapshot!("beats", format!("|{}", beats.join("\n|")));
+}
+
+#[test]
+fn a_machine_that_is_opened_again_and_held() {
+    let began = Instant::now();
+    let mut model = Model::of_machine("failed.tar.zst", INSPECT.to_owned(), began);
+    let rows = |model: &Model| -> Vec<String> { draw(model, began, &PLAIN).iter().map(Row::painted).collect() };
+    let progress = Progress {
+        percent: 42,
+        what: "126 MiB of 300 MiB".to_owned(),
+    };
+    model.opens("unpacking the bundle", Some(progress));
+    let opening = rows(&model);
+    assert_eq!(opening.len(), 3, "{opening:?}");
+    assert!(opening[0].starts_with("── failed.tar.zst ──"), "{opening:?}");
+    assert_eq!(opening[1], " ▶ unpacking the bundle");
+    assert!(opening[2].ends_with("─  42 %  126 MiB of 300 MiB"), "{opening:?}");
+    model.holds(began, seconds(1800));
+    // What was told too late does not bring the bar back.
+    model.opens("reading the machine's memory", None);
+    let held = rows(&model);
+    assert!(held[1].contains("for 30m 00s more"), "{held:?}");
+    assert!(held[2].ends_with(INSPECT), "{held:?}");
+    assert!(held[3].ends_with("Ctrl-C"), "{held:?}");
 }

@@ -1,6 +1,7 @@
 use std::ops::Range;
 use std::sync::{Arc, Mutex};
 
+use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
 use super::*;
@@ -141,7 +142,11 @@ async fn nothing_is_drawn_while_the_terminal_is_the_shells() {
     let bench = Bench::start(true, false, true);
     bench.until(1_000).await;
     let (gone, is_gone) = oneshot::channel();
-    bench.texts.send(Text::Pause(gone)).await.unwrap();
+    bench
+        .texts
+        .send(Text::Pause(Box::new(|| gone.send(()).unwrap())))
+        .await
+        .unwrap();
     is_gone.await.unwrap();
     let drawn = bench.taken();
     assert!(drawn.last().unwrap().1.ends_with("A\x1b[J\x1b[?2026l"), "{drawn:?}");

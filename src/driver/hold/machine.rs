@@ -2,10 +2,11 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 
 use jiff::Timestamp;
+use tokio::sync::watch;
 use uuid::Uuid;
 
 use crate::procfs::ProcessIdentity;
@@ -36,19 +37,24 @@ pub(in crate::driver) struct HeldMachine {
 
 /// When a hold ends, as far as it is known now.
 #[derive(Clone)]
-pub(in crate::driver) struct Expiry(Arc<Mutex<Timestamp>>);
+pub(in crate::driver) struct Expiry(watch::Sender<Timestamp>);
 
 impl Expiry {
     pub(in crate::driver) fn at(moment: Timestamp) -> Self {
-        Self(Arc::new(Mutex::new(moment)))
+        Self(watch::Sender::new(moment))
     }
 
     pub(in crate::driver) fn get(&self) -> Timestamp {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        *self.0.borrow()
     }
 
     pub(in crate::driver) fn set(&self, moment: Timestamp) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = moment;
+        self.0.send_replace(moment);
+    }
+
+    /// For who wants to hear of each change.
+    pub(in crate::driver) fn watch(&self) -> watch::Receiver<Timestamp> {
+        self.0.subscribe()
     }
 }
 
