@@ -57,12 +57,7 @@ pub(crate) fn assert_markdown(page: &str) {
 pub(crate) fn assert_junit(xml: &str, run: &str) {
     let document = roxmltree::Document::parse(xml).unwrap_or_else(|error| panic!("{error}\n{xml}"));
     let named = |name: &'static str| document.descendants().filter(move |node| node.has_tag_name(name));
-    let told = |key: &str| {
-        document
-            .root_element()
-            .attribute(key)
-            .map(|count| count.parse::<usize>())
-    };
+    let told = |key: &str| document.root_element().attribute(key).map(str::parse::<usize>);
     assert_eq!(told("tests"), Some(Ok(named("testcase").count())), "{xml}");
     assert_eq!(told("failures"), Some(Ok(named("failure").count())), "{xml}");
     for out in named("system-out").filter_map(|node| node.text()) {
