@@ -86,7 +86,8 @@ impl Sheet {
         let unicode = self.screen.is_none_or(|look| look.unicode);
         Item {
             label: glyphs(&item.label, unicode),
-            text: glyphs(&item.text, unicode),
+            // Space at its ends has no row of its own.
+            text: glyphs(item.text.trim(), unicode),
             ..item.clone()
         }
     }

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use crate::ci::saying;
 use crate::ci_log::assert_harmless;
 use crate::forms::plan;
-use crate::hostile::{bytes_of_any_length, text_of_any_length};
+use crate::hostile::{bytes_of_any_length, text};
 use crate::json_schema::misfits;
 use crate::oracles::{assert_cast, assert_chrome};
 use crate::outcomes::info;
@@ -55,7 +55,7 @@ fn trace(text: &str) -> Vec<Value> {
 
 /// Some text: evidence without a file is none.
 fn something() -> impl Strategy<Value = String> {
-    text_of_any_length().prop_filter("some text", |text| !text.is_empty())
+    text().prop_filter("some text", |text| !text.is_empty())
 }
 
 proptest! {
