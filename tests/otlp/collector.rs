@@ -59,7 +59,7 @@ impl Collector {
     }
 
     /// It says nothing once it listens, so it is asked until it answers.
-    pub(crate) fn send(&self, run: &str, endpoint: &str, variables: &[(&str, &str)]) {
+    pub(crate) fn send(run: &str, endpoint: &str, variables: &[(&str, &str)]) {
         let begun = Instant::now();
         loop {
             let mut command = bootgate(["trace", run, "--otlp-endpoint", endpoint]);
@@ -123,7 +123,7 @@ fn a_collector_understands_every_span_and_event() {
     let run = "fixtures/runs/kernel-panic";
     let (_, spans) = exported(run);
     let mut collector = Collector::start();
-    collector.send(run, &collector.endpoint, &[]);
+    Collector::send(run, &collector.endpoint, &[]);
     let last = &spans.last().unwrap().id;
     let mut lines = collector.lines_to(&format!("ID             : {last}"));
     // The status of the last span stands behind its id.

@@ -100,7 +100,7 @@ fn send(endpoint: &str, variables: &[(&str, &str)]) -> Seen {
 fn a_real_collector_behind_tls_takes_a_run() {
     let mut collector = Collector::start();
     // It listens now.
-    collector.send("fixtures/runs/reset-loop", &collector.endpoint, &[]);
+    Collector::send("fixtures/runs/reset-loop", &collector.endpoint, &[]);
     let certificates = Certificates::new("127.0.0.1");
     let plain = collector.endpoint.clone();
     let (address, served) = certificates.serve(move |request| forwarded(request, &plain));
