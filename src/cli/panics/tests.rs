@@ -82,12 +82,20 @@ impl Terminal {
         self.role.stdin.as_mut().unwrap().write_all(b"\n").unwrap();
     }
 
-    /// Reads until it was shown this often; gives the screen. The test's own deadline is that of its runner.
-    fn until(&mut self, words: &str, times: usize) -> String {
-        while String::from_utf8_lossy(&self.seen).matches(words).count() < times {
+    /// Reads until these were written, one behind the other; gives the screen. The test's own deadline is that of its runner.
+    fn until(&mut self, words: &[&str]) -> String {
+        let all_in = |seen: &[u8]| {
+            let seen = String::from_utf8_lossy(seen).into_owned();
+            let behind = |rest: &str, words: &&str| Some(rest.split_once(words)?.1.to_owned());
+            words
+                .iter()
+                .try_fold(seen, |rest, words| behind(&rest, words))
+                .is_some()
+        };
+        while !all_in(&self.seen) {
             let mut chunk = [0; 4096];
             let count = self.screen.read(&mut chunk).unwrap();
-            assert!(count > 0, "no {words} in {:?}", String::from_utf8_lossy(&self.seen));
+            assert!(count > 0, "no {words:?} in {:?}", String::from_utf8_lossy(&self.seen));
             self.seen.extend_from_slice(&chunk[..count]);
         }
         let size = |count| NonZeroU16::new(count).unwrap();
@@ -108,9 +116,9 @@ impl Drop for Terminal {
 #[test]
 fn a_panic_that_ends_the_program_leaves_no_row_of_the_view() {
     let mut terminal = Terminal::open(super::FIRST_THREAD);
-    terminal.until("▶", 1);
+    terminal.until(&["▶"]);
     terminal.say_go();
-    let screen = terminal.until("a defect", 1);
+    let screen = terminal.until(&["a defect"]);
     assert!(screen.contains("a line above the view\n"), "{screen}");
     assert!(!screen.contains("▶") && !screen.contains("── fragile"), "{screen}");
 }
@@ -118,16 +126,14 @@ fn a_panic_that_ends_the_program_leaves_no_row_of_the_view() {
 #[test]
 fn after_any_other_panic_the_view_goes_on_below_its_words() {
     let mut terminal = Terminal::open("worker");
-    let before = terminal.until("▶", 1);
+    let before = terminal.until(&["▶"]);
     assert!(before.contains("── fragile"), "{before}");
     terminal.say_go();
-    terminal.until("a defect", 1);
-    let shown = String::from_utf8_lossy(&terminal.seen).matches('▶').count();
-    let screen = terminal.until("▶", shown + 1);
+    let screen = terminal.until(&["a defect", "▶"]);
     let (above, below) = screen.split_once("a defect").unwrap();
     assert!(!above.contains("▶") && !above.contains("── fragile"), "{screen}");
     assert_eq!(below.matches("▶").count(), 1, "{screen}");
     terminal.say_go();
-    let screen = terminal.until("last words", 1);
+    let screen = terminal.until(&["last words"]);
     assert!(!screen.contains("▶"), "{screen}");
 }

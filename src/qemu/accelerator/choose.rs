@@ -286,7 +286,7 @@ mod tests {
         assert_eq!(
             chosen.why,
             "KVM is not used: /dev/null opens, but the probe with `-cpu host` was killed by SIGABRT: error: failed to \
-             set MSR 0x10a to 0x69; `-cpu host` needs KVM, so the CPU model is `max,la57=off`"
+             set MSR 0x10a to 0x69; `-cpu host` needs KVM, so the CPU model is `max,la57=off,erms=off,fsrm=off`"
         );
     }
 

@@ -156,7 +156,7 @@ mod tests {
         let deadline = Duration::from_secs(60);
         let qemu = Qemu::find(Path::new("qemu-system-x86_64"), Vec::new()).await;
         let qemu = qemu.unwrap_or_else(|error| panic!("{error}; this test needs it: {}", error.mend()));
-        for model in ["max,la57=off", "qemu64"] {
+        for model in ["max,la57=off,erms=off,fsrm=off", "qemu64"] {
             let result = probe(&qemu, Accel::Tcg, model, deadline).await.unwrap();
             assert_eq!(result.outcome, ProbeOutcome::LongMode, "{result}");
         }
