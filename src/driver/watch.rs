@@ -16,12 +16,12 @@ const MARKER: &str = "marker:";
 const FORBIDDEN: &str = "forbidden:";
 
 /// The first line of a Linux kernel.
-const KERNEL_PATTERN: &str = r"\bLinux version \d";
+const KERNEL_PATTERN: &str = r"(?-u:\b)Linux version \d";
 /// Signs of user space: an init announcing itself, the kernel handing over to it, or a unit being reached.
 const USERSPACE_PATTERN: &str =
     r"systemd\[1\]: |\bRun /\S+ as init process|INIT: version |Reached target |Welcome to |Freeing unused kernel";
 /// The prompt of getty, at the end of a line.
-const LOGIN_PATTERN: &str = r"\blogin: ?$";
+const LOGIN_PATTERN: &str = r"(?-u:\b)login: ?$";
 
 /// What says that a passphrase was wrong: cryptsetup and the boot scripts around it.
 const REFUSED_PATTERN: &str = r"No key available with this passphrase|cryptsetup failed, bad password|Failed to activate with specified passphrase";
