@@ -3,7 +3,7 @@
 use std::ops::Range;
 use std::time::{Duration, Instant};
 
-use regex::{Regex, RegexSet};
+use regex::{Regex, RegexSet, RegexSetBuilder};
 
 use super::splitter::{Line, Splitter};
 use crate::plan::Pattern;
@@ -68,6 +68,10 @@ pub enum WatchError {
     },
 }
 
+/// How much memory what was learned of all patterns together may take, in bytes. With less of it, a line that several of them
+/// are in is searched a hundred times slower.
+const SET_DFA_BYTES_MAX: usize = 16 * 1024 * 1024;
+
 /// Looks for a set of targets in a stream.
 ///
 /// A pattern is matched against each line when it ends, so that a match quotes the whole line. Against the line that has
@@ -116,7 +120,8 @@ impl Watch {
     /// Looks for `targets`.
     pub fn new(targets: impl IntoIterator<Item = Target>) -> Result<Self, WatchError> {
         let patterns = targets.into_iter().map(Compiled::new).collect::<Result<Vec<_>, _>>()?;
-        let set = RegexSet::new(patterns.iter().map(|pattern| pattern.regex.as_str())).map_err(|source| {
+        let mut set = RegexSetBuilder::new(patterns.iter().map(|pattern| pattern.regex.as_str()));
+        let set = set.dfa_size_limit(SET_DFA_BYTES_MAX).build().map_err(|source| {
             let count = patterns.len();
             WatchError::Together { count, source }
         })?;
