@@ -38,7 +38,7 @@ watch() {
     cd "$work"
     # In one go, so that nothing is written before somebody listens. `cat` keeps the window.
     env -u CI -u NO_COLOR -u TMUX LANG=C.UTF-8 PATH="$work:$PATH" \
-      tmux -L "$server" -f /dev/null new-session -d -s "$1" -x "$2" -y "$ROWS" "$3; cat" \; \
+      tmux -L "$server" -f /dev/null new-session -d -s "$1" -x "$2" -y "$ROWS" "$3; tmux wait-for -S $1; cat" \; \
       pipe-pane -t "$1" "exec cat >$work/$1" 3>&-
   )
 }
@@ -61,5 +61,5 @@ for columns in 80 160; do
   picture "pass-$columns" "$columns" passed '^Next: '
   watch "fail-$columns" "$columns" 'bootgate run failing.toml'
   picture "fail-$columns" "$columns" failed '^   look '
-  tmux -L "$server" send-keys -t "fail-$columns" C-c
+  tmux -L "$server" send-keys -t "fail-$columns" C-c \; wait-for "fail-$columns"
 done
