@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
+use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 use super::{
     bundle, check, completions, debug_iso, decide, demo, diagram, doctor, explain, help, init, inspect, man, print, ps,
@@ -44,8 +44,14 @@ enum Command {
 }
 
 /// Where runs are kept unless `--runs` says otherwise.
-pub(super) fn default_runs() -> PathBuf {
-    PathBuf::from("runs")
+pub(super) const RUNS: &str = "runs";
+
+/// The argument of each command that looks for runs.
+#[derive(Debug, Args)]
+pub(super) struct RunsDir {
+    /// The directory that keeps the runs.
+    #[arg(id = "runs", long = "runs", global = true, value_name = "DIR", env = "BOOTGATE_RUNS", default_value = RUNS)]
+    pub(super) dir: PathBuf,
 }
 
 /// The command line as it is taught: for help, completions and manual pages.

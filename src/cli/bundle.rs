@@ -33,9 +33,8 @@ pub(super) struct BundleArgs {
     /// The run: `last`, its id or a part of it, or its directory.
     #[arg(default_value = "last")]
     run: String,
-    /// The directory that keeps the runs.
-    #[arg(long, value_name = "DIR", env = "BOOTGATE_RUNS", default_value_os_t = args::default_runs())]
-    runs: PathBuf,
+    #[command(flatten)]
+    runs: args::RunsDir,
     /// The bundle's file, which must not be there yet. [default: beside the run's directory]
     #[arg(long, short, value_name = "FILE")]
     output: Option<PathBuf>,
@@ -52,7 +51,7 @@ pub(super) struct BundleArgs {
 
 impl BundleArgs {
     pub(super) fn execute(self) -> ExitCode {
-        let record = match evidence::open(&self.runs, &self.run) {
+        let record = match evidence::open(&self.runs.dir, &self.run) {
             Ok(record) => record,
             Err(error) => return refuse(&error.to_string(), Verdict::EXIT_USAGE),
         };

@@ -36,7 +36,7 @@ pub(super) struct Check {
     #[arg(default_value = "gate.toml")]
     gate: PathBuf,
     /// The directory that would keep the run: looked at for its space.
-    #[arg(long, value_name = "DIR", env = "BOOTGATE_RUNS", default_value_os_t = args::default_runs())]
+    #[arg(long, value_name = "DIR", env = "BOOTGATE_RUNS", default_value = args::RUNS)]
     runs: PathBuf,
     /// Print the plan and the command lines, or the mistakes, as JSON.
     #[arg(long)]

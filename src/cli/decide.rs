@@ -38,9 +38,8 @@ pub(super) struct Decide {
     /// The runs: `last`, ids or parts of them, directories, or bundles.
     #[arg(required = true, value_name = "RUN|BUNDLE")]
     asked: Vec<String>,
-    /// The directory that keeps the runs.
-    #[arg(long, value_name = "DIR", env = "BOOTGATE_RUNS", default_value_os_t = args::default_runs())]
-    runs: PathBuf,
+    #[command(flatten)]
+    runs: args::RunsDir,
     /// The image that is to be published, if it is not the one that was tested: its digest is told.
     #[arg(long, value_name = "FILE")]
     production: Option<PathBuf>,
@@ -53,7 +52,7 @@ impl Decide {
     pub(super) fn execute(self) -> ExitCode {
         let mut facts = Vec::new();
         for asked in &self.asked {
-            match read(&self.runs, asked) {
+            match read(&self.runs.dir, asked) {
                 Ok(run) => facts.push(run),
                 Err(problem) => return refuse(&format!("`{asked}`: {problem}")),
             }

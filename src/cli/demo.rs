@@ -25,9 +25,8 @@ pub(super) struct Demo {
     /// The tiny guest's ISO.
     #[arg(long, value_name = "FILE")]
     iso: PathBuf,
-    /// The directory that keeps the runs.
-    #[arg(long, value_name = "DIR", env = "BOOTGATE_RUNS", default_value_os_t = args::default_runs())]
-    runs: PathBuf,
+    #[command(flatten)]
+    runs: args::RunsDir,
 }
 
 impl Demo {
@@ -43,7 +42,7 @@ impl Demo {
         run::run_plan(
             plan,
             GATE,
-            &self.runs,
+            &self.runs.dir,
             &How {
                 json: false,
                 quiet: false,

@@ -1,6 +1,5 @@
 //! `bootgate ps`: the machines that are there now.
 
-use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Args;
@@ -19,9 +18,8 @@ const CAUSE_CHARS_MAX: usize = 40;
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  bootgate ps\n  bootgate ps --runs /srv/runs --json")]
 pub(super) struct Ps {
-    /// The directory that keeps the runs.
-    #[arg(long, value_name = "DIR", env = "BOOTGATE_RUNS", default_value_os_t = args::default_runs())]
-    runs: PathBuf,
+    #[command(flatten)]
+    runs: args::RunsDir,
     /// Print the list as JSON.
     #[arg(long)]
     json: bool,
@@ -29,7 +27,7 @@ pub(super) struct Ps {
 
 impl Ps {
     pub(super) fn execute(self) -> ExitCode {
-        let runs = match list(&self.runs) {
+        let runs = match list(&self.runs.dir) {
             Ok(runs) => runs,
             Err(error) => {
                 say::tell(format_args!("error: {error}"));

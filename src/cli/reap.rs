@@ -28,9 +28,8 @@ const KILLED_WITHIN: Duration = Duration::from_secs(5);
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  bootgate reap\n  bootgate reap --runs /srv/runs --json")]
 pub(super) struct Reap {
-    /// The directory that keeps the runs.
-    #[arg(long, value_name = "DIR", env = "BOOTGATE_RUNS", default_value_os_t = args::default_runs())]
-    runs: PathBuf,
+    #[command(flatten)]
+    runs: args::RunsDir,
     /// Leave the machines that are held for a person.
     #[arg(long)]
     keep_held: bool,
@@ -41,9 +40,9 @@ pub(super) struct Reap {
 
 impl Reap {
     pub(super) fn execute(self) -> ExitCode {
-        let mut sweep = Sweep::of(&self.runs);
+        let mut sweep = Sweep::of(&self.runs.dir);
         if !self.keep_held {
-            sweep.end_holds(&self.runs);
+            sweep.end_holds(&self.runs.dir);
         }
         let said = if self.json {
             say::answer(format_args!("{:#}\n", sweep.to_json()))

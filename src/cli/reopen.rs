@@ -47,7 +47,7 @@ pub(super) struct Reopen {
     /// The bundle, or the directory of a run that was saved.
     bundle: PathBuf,
     /// The directory that the machine gets its own directory in.
-    #[arg(long, value_name = "DIR", env = "BOOTGATE_RUNS", default_value_os_t = args::default_runs())]
+    #[arg(long, value_name = "DIR", env = "BOOTGATE_RUNS", default_value = args::RUNS)]
     runs: PathBuf,
     /// Where an image is that the bundle only names; it is known by its digest. May be given several times.
     #[arg(long = "image", value_name = "FILE")]

@@ -33,9 +33,8 @@ pub(super) struct Replay {
     /// The run: `last`, its id or a part of it, or its directory.
     #[arg(default_value = "last")]
     run: String,
-    /// The directory that keeps the runs.
-    #[arg(long, value_name = "DIR", env = "BOOTGATE_RUNS", default_value_os_t = args::default_runs())]
-    runs: PathBuf,
+    #[command(flatten)]
+    runs: args::RunsDir,
     /// Use the rules in this file in place of the run's own. The built-in ones come after them.
     #[arg(long, value_name = "FILE")]
     rules: Option<PathBuf>,
@@ -81,7 +80,7 @@ impl Replay {
     /// An error of `None` is told already.
     fn replay(&self) -> Result<ReplayReport, Option<String>> {
         let told = |error: &dyn std::fmt::Display| Some(error.to_string());
-        let run = evidence::open(&self.runs, &self.run).map_err(|error| told(&error))?;
+        let run = evidence::open(&self.runs.dir, &self.run).map_err(|error| told(&error))?;
         let plan = gate::read(&self.gate_file(&run)?).map_err(|error| {
             gate::tell(&error, self.json);
             None

@@ -38,9 +38,8 @@ pub(super) struct Report {
     /// The run: `last`, its id or a part of it, or its directory.
     #[arg(default_value = "last")]
     run: String,
-    /// The directory that keeps the runs.
-    #[arg(long, value_name = "DIR", env = "BOOTGATE_RUNS", default_value_os_t = args::default_runs())]
-    runs: PathBuf,
+    #[command(flatten)]
+    runs: args::RunsDir,
     /// The page's file. [default: report.html in the run's directory]
     #[arg(long, short, value_name = "FILE")]
     output: Option<PathBuf>,
@@ -48,7 +47,7 @@ pub(super) struct Report {
 
 impl Report {
     pub(super) fn execute(self) -> ExitCode {
-        let record = match evidence::open(&self.runs, &self.run) {
+        let record = match evidence::open(&self.runs.dir, &self.run) {
             Ok(record) => record,
             Err(error) => {
                 say::tell(format_args!("error: {error}"));

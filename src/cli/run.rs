@@ -35,9 +35,8 @@ pub(super) struct Run {
     /// The gate file.
     #[arg(default_value = "gate.toml")]
     gate: PathBuf,
-    /// The directory that keeps the runs.
-    #[arg(long, value_name = "DIR", env = "BOOTGATE_RUNS", default_value_os_t = args::default_runs())]
-    runs: PathBuf,
+    #[command(flatten)]
+    runs: args::RunsDir,
     /// Boot this image in place of the one that the gate file names.
     #[arg(long, value_name = "FILE")]
     image: Option<PathBuf>,
@@ -81,7 +80,7 @@ impl Run {
             replace_image(&mut plan, image);
         }
         match self.step.wanted(&plan) {
-            Ok(step) => run_part(plan, &text, &self.runs, &self.how, step),
+            Ok(step) => run_part(plan, &text, &self.runs.dir, &self.how, step),
             Err(refused) => refused.tell(self.how.json, self.how.ci.look()),
         }
     }

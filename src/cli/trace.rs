@@ -1,7 +1,6 @@
 //! `bootgate trace`: what a run did, from its evidence.
 
 use std::io::ErrorKind;
-use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, ValueEnum};
@@ -30,9 +29,8 @@ pub(super) struct Trace {
     /// Another run, to be compared with the first: where the time went, and which state differs.
     #[arg(conflicts_with_all = ["notes", "format"])]
     other: Option<String>,
-    /// The directory that keeps the runs.
-    #[arg(long, value_name = "DIR", env = "BOOTGATE_RUNS", default_value_os_t = args::default_runs())]
-    runs: PathBuf,
+    #[command(flatten)]
+    runs: args::RunsDir,
     /// Show notes as well: sightings, login attempts, warnings.
     #[arg(long)]
     notes: bool,
@@ -63,7 +61,7 @@ impl Trace {
     pub(super) fn execute(self) -> ExitCode {
         #[cfg(feature = "otlp")]
         if let Some(endpoint) = &self.send.otlp_endpoint {
-            return otlp::send_run(endpoint, &self.runs, &self.run);
+            return otlp::send_run(endpoint, &self.runs.dir, &self.run);
         }
         match self.show() {
             Ok((text, remarks)) => {
@@ -117,7 +115,7 @@ impl Trace {
     }
 
     fn read(&self, run: &str) -> Result<(RunRecord, JournalRead), EvidenceError> {
-        let record = evidence::open(&self.runs, run)?;
+        let record = evidence::open(&self.runs.dir, run)?;
         let trace = journal(&record)?;
         Ok((record, trace))
     }

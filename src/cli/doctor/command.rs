@@ -25,9 +25,8 @@ const EXIT_NOT_READY: u8 = 4;
 pub(in crate::cli) struct Doctor {
     /// A gate file: look whether this host has what that gate needs.
     gate: Option<PathBuf>,
-    /// The directory that keeps the runs.
-    #[arg(long, value_name = "DIR", env = "BOOTGATE_RUNS", default_value_os_t = args::default_runs())]
-    runs: PathBuf,
+    #[command(flatten)]
+    runs: args::RunsDir,
     /// Look at this directory for the disks, in place of the gate file's `[host] scratch`.
     #[arg(long, value_name = "DIR")]
     scratch: Option<PathBuf>,
@@ -51,7 +50,7 @@ impl Doctor {
         let mut findings = plan.as_ref().map(needs::gate).unwrap_or_default();
         let mut needs = plan.as_ref().map_or_else(Needs::usual, Needs::of);
         needs.disks.scratch = self.scratch.or(needs.disks.scratch);
-        findings.extend(look(&needs, &self.runs));
+        findings.extend(look(&needs, &self.runs.dir));
         let left = plan.as_ref().map(check_leavings).unwrap_or_default();
         findings.extend(left);
         let said = if self.json {

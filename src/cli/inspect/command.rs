@@ -1,6 +1,5 @@
 //! The command line of `inspect`.
 
-use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Args;
@@ -24,9 +23,8 @@ pub(in crate::cli) struct Inspect {
     /// The run: `last`, its id or a part of it, or its directory.
     #[arg(default_value = "last")]
     run: String,
-    /// The directory that keeps the runs.
-    #[arg(long, global = true, value_name = "DIR", env = "BOOTGATE_RUNS", default_value_os_t = args::default_runs())]
-    runs: PathBuf,
+    #[command(flatten)]
+    runs: args::RunsDir,
     /// Print what a program would read as JSON.
     #[arg(long, global = true)]
     json: bool,
@@ -36,7 +34,7 @@ pub(in crate::cli) struct Inspect {
 
 impl Inspect {
     pub(in crate::cli) fn execute(self) -> ExitCode {
-        match evidence::open(&self.runs, &self.run) {
+        match evidence::open(&self.runs.dir, &self.run) {
             Ok(record) => live::perform(&record, self.verb.unwrap_or(Verb::Show), self.json),
             Err(error) => {
                 say::tell(format_args!("error: {error}"));

@@ -1,5 +1,7 @@
 //! Flags and numbers without a unit.
 
+use std::fmt::Display;
+
 use serde_json::{Value as Json, json};
 use toml::de::DeValue;
 
@@ -55,16 +57,7 @@ impl Kind for Count {
             return None;
         };
         let number = u32::from_str_radix(integer.as_str(), integer.radix()).ok();
-        let number = number.filter(|number| (self.min..=self.max).contains(number));
-        if number.is_none() {
-            let message = format!("`{}` is out of range", field.name);
-            cx.report(bad_value(
-                field,
-                message,
-                format!("must be {} to {}", self.min, self.max),
-            ));
-        }
-        number
+        in_range(number, self.min, self.max, field, cx)
     }
 
     fn example(&self) -> String {
@@ -94,16 +87,7 @@ impl Kind for Factor {
                 return None;
             }
         };
-        let number = number.filter(|number| (self.min..=self.max).contains(number));
-        if number.is_none() {
-            let message = format!("`{}` is out of range", field.name);
-            cx.report(bad_value(
-                field,
-                message,
-                format!("must be {} to {}", self.min, self.max),
-            ));
-        }
-        number
+        in_range(number, self.min, self.max, field, cx)
     }
 
     fn example(&self) -> String {
@@ -113,4 +97,20 @@ impl Kind for Factor {
     fn schema(&self) -> Json {
         json!({ "type": "number", "minimum": self.min, "maximum": self.max })
     }
+}
+
+/// The number if it is within both bounds; a complaint if not.
+fn in_range<T: PartialOrd + Display>(
+    number: Option<T>,
+    min: T,
+    max: T,
+    field: &Field<'_>,
+    cx: &Context<'_>,
+) -> Option<T> {
+    let number = number.filter(|number| (&min..=&max).contains(&number));
+    if number.is_none() {
+        let message = format!("`{}` is out of range", field.name);
+        cx.report(bad_value(field, message, format!("must be {min} to {max}")));
+    }
+    number
 }
