@@ -13,6 +13,8 @@ use super::states::Limit;
 const WIDTH: u64 = 1200;
 /// Where the time begins.
 const LEFT: u64 = 110;
+/// How long it is drawn; a mark at its very end is drawn whole.
+const LENGTH: u64 = WIDTH - LEFT - 7;
 const ROW_HEIGHT: u64 = 26;
 /// The most marks of one lane: a guest can be noisy, and more would be one bar.
 const MARKS_MAX: usize = 400;
@@ -106,14 +108,14 @@ impl Scale {
 
     /// Tenths of a unit are enough for a picture.
     fn x(&self, at_us: u64) -> String {
-        let tenths = u128::from(at_us.min(self.end_us)) * u128::from((WIDTH - LEFT) * 10) / u128::from(self.end_us);
+        let tenths = u128::from(at_us.min(self.end_us)) * u128::from(LENGTH * 10) / u128::from(self.end_us);
         let tenths = tenths + u128::from(LEFT * 10);
         format!("{}.{}", tenths / 10, tenths % 10)
     }
 
     fn width(&self, from_us: u64, to_us: u64) -> String {
         let length = to_us.min(self.end_us).saturating_sub(from_us);
-        let tenths = u128::from(length) * u128::from((WIDTH - LEFT) * 10) / u128::from(self.end_us);
+        let tenths = u128::from(length) * u128::from(LENGTH * 10) / u128::from(self.end_us);
         let tenths = tenths.max(10);
         format!("{}.{}", tenths / 10, tenths % 10)
     }

@@ -33,7 +33,7 @@ pub(super) fn verdict(result: &Value, timeline: &Timeline<'_>, logs: &Logs<'_>) 
                 (part("Do", "/verdict/remedy"))
                 (part("Detail", "/verdict/detail"))
                 (part("Cause", "/verdict/cause"))
-                (part("Rule", "/verdict/rule/id"))
+                @if text(result, "/verdict/rule/id") != text(result, "/verdict/cause") { (part("Rule", "/verdict/rule/id")) }
                 (part("Tracked", "/verdict/rule/tracker"))
                 @if class == "known-failure" { dt { "Publish" } dd { (if result.pointer("/verdict/publishable") == Some(&Value::Bool(true)) { "the image may be published" } else { "no" }) } }
                 (run(result))
