@@ -65,7 +65,7 @@ fn what_is_not_there_is_refused_with_the_nearest_word() {
         &["run"],
         &["run", "gate.toml", "--jason"],
         &["check", "gate.toml", "another.toml"],
-        &["diagram", "--form", "picture"],
+        &["diagram", "--format", "picture"],
         &["demo"],
     ];
     let pages: Vec<_> = cases
@@ -87,7 +87,7 @@ fn the_diagram_is_printed_at_once() {
         (Some("deadlines"), "deadlines.csv"),
     ] {
         let mut command = bootgate(["diagram"]);
-        command.args(form.map(|form| format!("--form={form}")));
+        command.args(form.map(|form| format!("--format={form}")));
         let seen = see(&mut command);
         let committed = std::fs::read_to_string(format!("{}/state-diagrams/{file}", cli_support::ROOT));
         assert_eq!(seen.stdout, committed.expect("the diagrams are part of the repository"));

@@ -127,7 +127,7 @@ fn a_run_that_is_not_there_is_told_with_what_there_is() {
         assert_eq!(seen.code, Some(2));
         seen.page(&[(runs.path(), "RUNS")])
     };
-    let mut pages = vec![shown(&[])];
+    let mut pages = vec![shown(&[]), shown(&["/nowhere/live"])];
     let (first, second) = (runs.begin(1), runs.begin(2));
     pages.extend([shown(&["nightly"]), shown(&["live"])]);
     std::fs::write(first.path().join("run.json"), "{").expect("written");

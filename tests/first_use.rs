@@ -216,7 +216,7 @@ fn bash_completes_commands_options_and_their_words() {
     assert_eq!(completed(&["bootgate", "ini"]), ["init"]);
     assert_eq!(completed(&["bootgate", "verify-production", "--forb"]), ["--forbid"]);
     assert_eq!(
-        completed(&["bootgate", "diagram", "--form", ""]),
+        completed(&["bootgate", "diagram", "--format", ""]),
         ["mermaid", "transitions", "deadlines"]
     );
     assert_eq!(

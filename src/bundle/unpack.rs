@@ -1,29 +1,26 @@
 //! Taking a bundle apart, believing nothing of it.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs::{DirBuilder, File, OpenOptions};
+use std::fs::{DirBuilder, OpenOptions};
 use std::io::{self, Read};
 use std::os::unix::fs::{DirBuilderExt as _, FileExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
-use serde_json::Value;
 use sha2::{Digest as _, Sha256};
-use tar::{Archive, Entry, EntryType};
+use tar::{Entry, EntryType};
 use tokio::sync::watch;
 
-use crate::checkpoint::{Cancel, Phase, Progress, StoredFile, WINDOW_LOG_MAX, safe_relative};
+use crate::checkpoint::{Cancel, Phase, Progress, StoredFile, safe_relative};
 use crate::qemu::disk::{Digest, free_bytes};
 use crate::text::terminal_line;
-use crate::units::{GIB, MIB};
+use crate::units::GIB;
 
 use super::error::UnpackError;
-use super::manifest::{FORMAT, MANIFEST, Manifest};
+use super::manifest::{MANIFEST, Manifest};
+use super::opened::{NAME_CHARS_MAX, first, opened};
 use super::sparse;
 
-/// The largest manifest that is read, in bytes.
-const MANIFEST_BYTES_MAX: u64 = 64 * MIB;
 const CHUNK_BYTES: usize = 1024 * 1024;
-const NAME_CHARS_MAX: usize = 200;
 /// How many zeros may follow an archive, in bytes: what fills the last record of a tar that writes whole ones.
 const PADDING_BYTES_MAX: usize = 1024 * 1024;
 
@@ -118,23 +115,13 @@ struct Unpacker<'a> {
 
 impl Unpacker<'_> {
     fn unpack(&mut self, bundle: &Path) -> Result<Manifest, UnpackError> {
-        let file = File::open(bundle).map_err(UnpackError::host("read", bundle))?;
-        let mut decoder = zstd::Decoder::new(file).map_err(|e| UnpackError::stream(&e))?;
-        let window = decoder.window_log_max(WINDOW_LOG_MAX);
-        window.map_err(|e| UnpackError::stream(&e))?;
-        let mut archive = Archive::new(decoder);
+        let mut archive = opened(bundle)?;
         let entries = archive.entries().map_err(|e| UnpackError::stream(&e))?;
         // Raw: an extended header is an entry like any other, and its length is limited like any other's.
         let mut entries = entries.raw(true);
-        let manifest = match entries.next() {
-            Some(entry) => self.manifest(bundle, entry)?,
-            None => {
-                return Err(UnpackError::NotABundle {
-                    path: bundle.to_owned(),
-                    problem: "it is empty".to_owned(),
-                });
-            }
-        };
+        let (manifest, text) = first(bundle, &mut entries)?;
+        let path = self.into.join(MANIFEST);
+        std::fs::write(&path, &text).map_err(UnpackError::host("write", &path))?;
         self.check_size(&manifest)?;
         let wanted: BTreeMap<_, _> = manifest.files.iter().map(|p| (p.file.path.as_str(), &p.file)).collect();
         while let Some(entry) = entries.next() {
@@ -156,33 +143,6 @@ impl Unpacker<'_> {
             });
         }
         drained(archive.into_inner())?;
-        Ok(manifest)
-    }
-
-    /// Reads the first entry.
-    fn manifest(&mut self, bundle: &Path, entry: io::Result<Entry<'_, impl Read>>) -> Result<Manifest, UnpackError> {
-        let not_a_bundle = |problem: String| UnpackError::NotABundle {
-            path: bundle.to_owned(),
-            problem: terminal_line(problem, NAME_CHARS_MAX),
-        };
-        let mut entry = entry.map_err(|error| match UnpackError::stream(&error) {
-            UnpackError::Truncated => UnpackError::Truncated,
-            _ => not_a_bundle(error.to_string()),
-        })?;
-        if entry.path_bytes().as_ref() != MANIFEST.as_bytes() || entry.header().entry_type() != EntryType::Regular {
-            return Err(not_a_bundle(format!("its first entry is not {MANIFEST}")));
-        }
-        if entry.size() > MANIFEST_BYTES_MAX {
-            return Err(UnpackError::TooLarge {
-                found_bytes: entry.size(),
-                limit_bytes: MANIFEST_BYTES_MAX,
-            });
-        }
-        let mut text = Vec::new();
-        entry.read_to_end(&mut text).map_err(|e| UnpackError::stream(&e))?;
-        let manifest = read_manifest(&text)?;
-        let path = self.into.join(MANIFEST);
-        std::fs::write(&path, &text).map_err(UnpackError::host("write", &path))?;
         Ok(manifest)
     }
 
@@ -291,36 +251,6 @@ impl Unpacker<'_> {
             }
         }
         Ok(hasher.into())
-    }
-}
-
-pub(super) fn read_manifest(text: &[u8]) -> Result<Manifest, UnpackError> {
-    let refused = |problem: String| UnpackError::Manifest {
-        problem: terminal_line(problem, NAME_CHARS_MAX),
-    };
-    let value: Value = serde_json::from_slice(text).map_err(|e| refused(e.to_string()))?;
-    // First of all: another format may differ in anything else.
-    match value["format"].as_u64() {
-        Some(format) if format == u64::from(FORMAT) => {}
-        Some(found) => {
-            let writer = value["bootgate_version"].as_str().unwrap_or("of an unknown version");
-            return Err(UnpackError::Format {
-                found,
-                known: FORMAT,
-                writer: terminal_line(writer, 40),
-            });
-        }
-        None => return Err(refused("it names no format".to_owned())),
-    }
-    let manifest: Manifest = serde_json::from_value(value).map_err(|e| refused(e.to_string()))?;
-    let elsewhere = |path: &&String| safe_relative(path).is_err();
-    let named = manifest.images.iter().filter_map(|image| image.path.as_ref());
-    if named.chain(&manifest.checkpoint).find(elsewhere).is_some() {
-        return Err(refused("it names a path outside of the bundle".to_owned()));
-    }
-    match manifest.problem() {
-        Some(problem) => Err(refused(problem)),
-        None => Ok(manifest),
     }
 }
 

@@ -1,7 +1,7 @@
 //! `bootgate debug-iso`: an image to test, made of the image to publish.
 
 use std::fmt::Write as _;
-use std::io::Read as _;
+use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -258,12 +258,11 @@ pub(super) fn exit_of(error: &ImageError) -> ExitCode {
         | ImageError::DebugAlready(_)
         | ImageError::NoUser(_)
         | ImageError::Exists(_)
+        | ImageError::NotAnIso { .. }
         | ImageError::SameFile(_) => Verdict::EXIT_USAGE,
+        ImageError::Io { error, .. } if error.kind() == io::ErrorKind::NotFound => Verdict::EXIT_USAGE,
         ImageError::ToolMissing { .. } | ImageError::Io { .. } | ImageError::Space { .. } => 4,
-        ImageError::NotAnIso { .. }
-        | ImageError::NoSquashfs { .. }
-        | ImageError::NestedImage { .. }
-        | ImageError::NoSshd(_) => 5,
+        ImageError::NoSquashfs { .. } | ImageError::NestedImage { .. } | ImageError::NoSshd(_) => 5,
         ImageError::PatchedNothing | ImageError::NotAsPlanned(_) => Verdict::EXIT_INTERNAL,
         ImageError::ToolFailed { .. } | ImageError::Implausible(_) | ImageError::Truncated { .. } => 1,
     })

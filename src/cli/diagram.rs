@@ -11,15 +11,15 @@ use super::say;
 /// The texts are those of `state-diagrams/` in the sources. They are made by walking the machine through every
 /// configuration it can reach, and a test holds them against it.
 #[derive(Debug, Args)]
-#[command(after_help = "Example:\n  bootgate diagram > gate.mmd\n  bootgate diagram --form transitions")]
+#[command(after_help = "Example:\n  bootgate diagram > gate.mmd\n  bootgate diagram --format transitions")]
 pub(super) struct Diagram {
     /// What to print.
-    #[arg(long, value_enum, default_value_t = Form::Mermaid)]
-    form: Form,
+    #[arg(long, value_enum, default_value_t = Format::Mermaid)]
+    format: Format,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
-enum Form {
+enum Format {
     /// A Mermaid state diagram.
     Mermaid,
     /// Every edge with its event, as CSV.
@@ -31,10 +31,10 @@ enum Form {
 impl Diagram {
     pub(super) fn execute(self) -> ExitCode {
         // Not walked here: that takes seconds. The test of the walk keeps these files right.
-        say::answer(match self.form {
-            Form::Mermaid => include_str!("../../state-diagrams/gate.mmd"),
-            Form::Transitions => include_str!("../../state-diagrams/transitions.csv"),
-            Form::Deadlines => include_str!("../../state-diagrams/deadlines.csv"),
+        say::answer(match self.format {
+            Format::Mermaid => include_str!("../../state-diagrams/gate.mmd"),
+            Format::Transitions => include_str!("../../state-diagrams/transitions.csv"),
+            Format::Deadlines => include_str!("../../state-diagrams/deadlines.csv"),
         })
     }
 }

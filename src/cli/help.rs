@@ -174,7 +174,7 @@ mod tests {
 
     #[test]
     fn an_example_that_is_wrong_is_refused() {
-        for wrong in ["  bootgate init", "  bootgate init a b", "  bootgate trace --form x"] {
+        for wrong in ["  bootgate init", "  bootgate init a b", "  bootgate trace --format x"] {
             let [example] = &examples(wrong)[..] else {
                 panic!("{wrong}")
             };

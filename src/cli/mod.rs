@@ -40,6 +40,7 @@ mod replay;
 mod report;
 mod rules;
 mod run;
+mod saved;
 mod say;
 mod step;
 mod trace;

@@ -9,8 +9,7 @@ use clap::Args;
 use serde_json::json;
 use tokio::sync::watch;
 
-use crate::bundle::{self, Limits, Unpacked};
-use crate::checkpoint::{Cancel, Progress};
+use crate::checkpoint::Progress;
 use crate::driver::{self, CHECKPOINT, HoldEnd, ReopenRequest, Reopened, StopSignals};
 use crate::evidence::{RunDir, RunRecord};
 use crate::machine::Verdict;
@@ -23,16 +22,12 @@ use crate::units::{human_span, parse_span};
 use super::failure::Surroundings;
 use super::inspect::{self, Verb};
 use super::reopening::Reopening;
+use super::saved::{EXIT_REFUSED, Refused, Saved, UNPACKED};
 use super::{args, background, run, say};
 
 /// How long a machine is kept unless somebody says otherwise.
 const HOLD_DEFAULT: Duration = Duration::from_secs(30 * 60);
-/// The exit code if the machine can't be opened again.
-const EXIT_REFUSED: u8 = 4;
 const GUEST_CHARS_MAX: usize = 40;
-const PROBLEM_CHARS_MAX: usize = 2000;
-/// Where a bundle is unpacked in the directory of its machine.
-const UNPACKED: &str = "bundle";
 
 /// Open a failed machine again from its bundle, paused at the failure.
 ///
@@ -44,7 +39,8 @@ const UNPACKED: &str = "bundle";
     after_help = "Example:\n  bootgate reopen live-failed.tar.zst --image live.iso\n  bootgate reopen live-failed.tar.zst registers\n  bootgate reopen live-failed.tar.zst --hold 2h"
 )]
 pub(super) struct Reopen {
-    /// The bundle, or the directory of a run that was saved.
+    /// The bundle, or a run whose machine was saved: `last`, its id or a part of it, or its directory.
+    #[arg(value_name = "BUNDLE|RUN")]
     bundle: PathBuf,
     /// The directory that the machine gets its own directory in.
     #[arg(long, value_name = "DIR", env = "BOOTGATE_RUNS", default_value = args::RUNS)]
@@ -83,13 +79,6 @@ pub(super) struct Reopen {
     verb: Option<Verb>,
 }
 
-/// Why it is not reopened, and what to do: for a person.
-struct Refused {
-    problem: String,
-    help: String,
-    code: u8,
-}
-
 impl Reopen {
     pub(super) fn execute(self) -> ExitCode {
         match self.try_execute() {
@@ -103,7 +92,7 @@ impl Reopen {
 
     fn try_execute(self) -> Result<ExitCode, Refused> {
         if self.hold.is_some() && Surroundings::look(self.json).ci {
-            return Err(usage(
+            return Err(Refused::usage(
                 "a machine can't be held under CI=true: it would outlive its job",
                 "give a verb: `bootgate reopen BUNDLE registers`",
             ));
@@ -113,14 +102,15 @@ impl Reopen {
             return Ok(background::follow());
         }
         if let Some(error) = self.background.then(background::begin).and_then(Result::err) {
-            return Err(usage(error.to_string(), "run it again"));
+            return Err(Refused::usage(error.to_string(), "run it again"));
         }
+        let saved = Saved::find(&self.bundle, &self.runs)?;
         let (runtime, mut signals) =
-            run::begin().map_err(|error| host(format!("the runtime can't be started: {error}")))?;
+            run::begin().map_err(|error| Refused::host(format!("the runtime can't be started: {error}")))?;
         let directory = RunDir::create(&self.runs, "reopened", jiff::Timestamp::now())
-            .map_err(|error| host(format!("no directory can be made for it: {error}")))?;
+            .map_err(|error| Refused::host(format!("no directory can be made for it: {error}")))?;
         let directory = Arc::new(directory);
-        let code = runtime.block_on(self.open_and_keep(&directory, login, &mut signals));
+        let code = runtime.block_on(self.open_and_keep(&directory, &saved, login, &mut signals));
         if code.is_err() {
             // Nothing of it is of any use.
             let _ = std::fs::remove_dir_all(directory.path());
@@ -134,12 +124,13 @@ impl Reopen {
     async fn open_and_keep(
         self,
         directory: &Arc<RunDir>,
+        saved: &Saved,
         login: Option<(Option<String>, Auth)>,
         signals: &mut StopSignals,
     ) -> Result<ExitCode, Refused> {
         let began = Instant::now();
         let view = Reopening::start(&self.bundle, directory.path(), self.json);
-        let opened = self.open(directory, login, &view.progress, signals).await;
+        let opened = self.open(directory, saved, login, &view.progress, signals).await;
         match (opened, &self.verb) {
             (Ok(reopened), None) => {
                 let code = self.hold_it(directory, reopened, began, &view, signals).await;
@@ -160,13 +151,14 @@ impl Reopen {
     async fn open(
         &self,
         directory: &Arc<RunDir>,
+        saved: &Saved,
         login: Option<(Option<String>, Auth)>,
         progress: &watch::Sender<Progress>,
         signals: &mut StopSignals,
     ) -> Result<Reopened, Refused> {
         let (checkpoint, taken_along) = tokio::select! {
-            unpacked = self.unpack(directory.path(), progress) => unpacked?,
-            _ = signals.next() => return Err(cancelled()),
+            checkpoint = saved.checkpoint(directory.path(), progress) => checkpoint?,
+            _ = signals.next() => return Err(Refused::cancelled()),
         };
         let request = ReopenRequest {
             run: directory.clone(),
@@ -180,12 +172,8 @@ impl Reopen {
             progress: progress.clone(),
         };
         tokio::select! {
-            reopened = driver::reopen(request) => reopened.map_err(|error| Refused {
-                problem: terminal_line(error.to_string(), PROBLEM_CHARS_MAX),
-                help: "nothing was changed; the bundle is as it was".to_owned(),
-                code: EXIT_REFUSED,
-            }),
-            _ = signals.next() => Err(cancelled()),
+            reopened = driver::reopen(request) => reopened.map_err(|error| Refused::machine(error.to_string())),
+            _ = signals.next() => Err(Refused::cancelled()),
         }
     }
 
@@ -199,7 +187,7 @@ impl Reopen {
         let Some(verb) = self.verb else {
             return Ok(ExitCode::SUCCESS);
         };
-        let record = RunRecord::read(directory.path()).map_err(|error| host(error.to_string()))?;
+        let record = RunRecord::read(directory.path()).map_err(|error| Refused::host(error.to_string()))?;
         let done = tokio::task::spawn_blocking(move || inspect::perform(&record, verb, self.json));
         let mut code = ExitCode::SUCCESS;
         let finished = async { code = done.await.unwrap_or(ExitCode::from(Verdict::EXIT_INTERNAL)) };
@@ -262,38 +250,6 @@ impl Reopen {
         }
     }
 
-    /// Where the checkpoint is: in the run that was named, or unpacked into `directory`.
-    async fn unpack(
-        &self,
-        directory: &Path,
-        progress: &watch::Sender<Progress>,
-    ) -> Result<(PathBuf, Vec<PathBuf>), Refused> {
-        if self.bundle.is_dir() {
-            return Ok((self.bundle.join(CHECKPOINT), Vec::new()));
-        }
-        let into = directory.join(UNPACKED);
-        let unpacking = bundle::unpack(
-            self.bundle.clone(),
-            into,
-            Limits::default(),
-            progress.clone(),
-            Cancel::default(),
-        );
-        let unpacked = unpacking.await.map_err(|error| Refused {
-            problem: terminal_line(error.to_string(), PROBLEM_CHARS_MAX),
-            help: "nothing of it is left; the file is as it was".to_owned(),
-            code: EXIT_REFUSED,
-        })?;
-        match unpacked.checkpoint() {
-            Some(checkpoint) => Ok((checkpoint, unpacked.images())),
-            None => Err(Refused {
-                problem: format!("the bundle holds no machine, only evidence{}", missing(&unpacked)),
-                help: "its files can be read with `tar --zstd -xf`".to_owned(),
-                code: EXIT_REFUSED,
-            }),
-        }
-    }
-
     fn login(&self) -> Result<Option<(Option<String>, Auth)>, Refused> {
         let (source, is_key) = match (&self.password_env, &self.key) {
             (Some(variable), _) => (SecretSource::Environment(variable.clone()), false),
@@ -303,22 +259,13 @@ impl Reopen {
         let what = if is_key { "key" } else { "password" };
         let auth = driver::read_auth(&source, is_key);
         let auth = auth.map_err(|problem| {
-            usage(
+            Refused::usage(
                 format!("the {what} for `ssh` {problem}"),
                 "check --password-env or --key",
             )
         })?;
         Ok(Some((self.user.clone(), auth)))
     }
-}
-
-/// Why the machine is not in the bundle, as far as that is known.
-fn missing(unpacked: &Unpacked) -> String {
-    let dropped = unpacked.manifest.dropped.iter();
-    let dropped: Vec<_> = dropped
-        .map(|dropped| format!("; without {}: {}", dropped.role.as_str(), dropped.reason))
-        .collect();
-    dropped.concat()
 }
 
 /// What only the machine needed: its disks and what was unpacked for it. What a person asked for stays.
@@ -332,29 +279,5 @@ fn discard(directory: &Path) {
     }
     for file in ["flash0.fd", "flash1.fd"] {
         let _ = std::fs::remove_file(directory.join(file));
-    }
-}
-
-fn usage(problem: impl Into<String>, help: &str) -> Refused {
-    Refused {
-        problem: problem.into(),
-        help: help.to_owned(),
-        code: Verdict::EXIT_USAGE,
-    }
-}
-
-fn host(problem: String) -> Refused {
-    Refused {
-        problem,
-        help: "free space, or choose another place with --runs".to_owned(),
-        code: EXIT_REFUSED,
-    }
-}
-
-fn cancelled() -> Refused {
-    Refused {
-        problem: "stopped before the machine was open".to_owned(),
-        help: "nothing is left of it".to_owned(),
-        code: 130,
     }
 }

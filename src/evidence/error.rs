@@ -49,6 +49,12 @@ pub enum EvidenceError {
         /// What there is instead.
         hint: String,
     },
+    /// A path was asked for that is no run.
+    #[error("`{}` is not the directory of a run: it holds no run.json", path.display())]
+    NotARun {
+        /// The path.
+        path: PathBuf,
+    },
     /// A file of the run does not hold what it should.
     #[error("`{}` is not what bootgate writes there: {problem}", path.display())]
     Malformed {

@@ -126,12 +126,15 @@ pub fn open(root: &Path, asked: &str) -> Result<RunRecord, EvidenceError> {
     if Path::new(asked).join(RUN_INFO).exists() {
         return RunRecord::read(Path::new(asked));
     }
+    if asked.contains('/') {
+        return Err(EvidenceError::NotARun { path: asked.into() });
+    }
     let runs = list(root)?;
     // The link leads nowhere when the newest run has been removed.
     if let (true, Some(newest)) = (asked == LAST, runs.last()) {
         return Ok(newest.clone());
     }
-    let is_meant = |run: &&RunRecord| is_name && run.info.id.contains(asked);
+    let is_meant = |run: &&RunRecord| !asked.is_empty() && run.info.id.contains(asked);
     let matching: Vec<&RunRecord> = runs.iter().filter(is_meant).collect();
     if let [only] = matching[..] {
         return Ok(only.clone());

@@ -212,7 +212,12 @@ fn an_image_that_can_not_be_changed_says_why() {
     assert!(tiny.stderr.contains("holds no squashfs"), "{tiny:?}");
     let no_iso = directory.path().join("text.iso");
     std::fs::write(&no_iso, "no image").unwrap();
-    assert!(debug(&no_iso, &output, &[]).stderr.contains("is not an ISO 9660 image"));
+    let refused = debug(&no_iso, &output, &[]);
+    assert!(refused.stderr.contains("is not an ISO 9660 image"), "{refused:?}");
+    assert_eq!(refused.code, Some(2));
+    let missing = debug(&directory.path().join("missing.iso"), &output, &[]);
+    assert!(missing.stderr.contains("No such file"), "{missing:?}");
+    assert_eq!(missing.code, Some(2));
 
     let squashfs = directory.path().join("a.squashfs");
     System::production().pack(&squashfs);

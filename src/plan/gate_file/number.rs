@@ -100,7 +100,7 @@ impl Kind for Factor {
 }
 
 /// The number if it is within both bounds; a complaint if not.
-fn in_range<T: PartialOrd + Display>(
+fn in_range<T: PartialOrd + Display + Copy>(
     number: Option<T>,
     min: T,
     max: T,
