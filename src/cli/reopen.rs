@@ -1,5 +1,7 @@
 //! `bootgate reopen`: a machine from its bundle, paused where it failed.
 
+use std::collections::BTreeSet;
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -107,7 +109,7 @@ impl Reopen {
         let saved = Saved::find(&self.bundle, &self.runs)?;
         let (runtime, mut signals) =
             run::begin().map_err(|error| Refused::host(format!("the runtime can't be started: {error}")))?;
-        let directory = RunDir::create(&self.runs, "reopened", jiff::Timestamp::now())
+        let directory = RunDir::create_aside(&self.runs, "reopened", jiff::Timestamp::now())
             .map_err(|error| Refused::host(format!("no directory can be made for it: {error}")))?;
         let directory = Arc::new(directory);
         let code = runtime.block_on(self.open_and_keep(&directory, &saved, login, &mut signals));
@@ -188,10 +190,15 @@ impl Reopen {
             return Ok(ExitCode::SUCCESS);
         };
         let record = RunRecord::read(directory.path()).map_err(|error| Refused::host(error.to_string()))?;
+        let before = entries(directory.path());
         let done = tokio::task::spawn_blocking(move || inspect::perform(&record, verb, self.json));
         let mut code = ExitCode::SUCCESS;
         let finished = async { code = done.await.unwrap_or(ExitCode::from(Verdict::EXIT_INTERNAL)) };
         reopened.keep(signals, finished).await;
+        if entries(directory.path()).is_subset(&before) {
+            // The verb has printed all that it came to.
+            let _ = std::fs::remove_dir_all(directory.path());
+        }
         Ok(code)
     }
 
@@ -266,6 +273,11 @@ impl Reopen {
         })?;
         Ok(Some((self.user.clone(), auth)))
     }
+}
+
+fn entries(directory: &Path) -> BTreeSet<OsString> {
+    let entries = std::fs::read_dir(directory).into_iter().flatten().flatten();
+    entries.map(|entry| entry.file_name()).collect()
 }
 
 /// What only the machine needed: its disks and what was unpacked for it. What a person asked for stays.

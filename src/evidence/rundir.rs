@@ -75,6 +75,15 @@ impl RunDir {
     /// under its name only when it is locked and described, so nobody can meet it half made. `root` is made, mode 0700,
     /// if it is not there.
     pub fn create(root: &Path, gate: &str, now: Timestamp) -> Result<Self, EvidenceError> {
+        let run = Self::create_aside(root, gate, now)?;
+        if let Some(root) = run.path.parent() {
+            point_last_to(root, &run.info.id).context("replace", &root.join(LAST))?;
+        }
+        Ok(run)
+    }
+
+    /// The same for a machine that is no run of a gate: `last` stays where it points to.
+    pub fn create_aside(root: &Path, gate: &str, now: Timestamp) -> Result<Self, EvidenceError> {
         private_directories()
             .recursive(true)
             .create(root)
@@ -93,7 +102,6 @@ impl RunDir {
         let lock = made?;
         let reserve = path.join(RESERVE);
         let reserve = Arc::new(Reserve::create(&reserve).context("keep 8 MiB back in", &reserve)?);
-        point_last_to(root, &info.id).context("replace", &root.join(LAST))?;
         Ok(Self {
             path,
             info,

@@ -18,6 +18,7 @@ use crate::qemu::disk::{Layer, flatten};
 use crate::text::{printable_json, terminal_line};
 use crate::units::{ByteSize, GIB};
 
+use super::live::advise;
 use super::verb::DiskVerb;
 use super::{client, show};
 
@@ -75,8 +76,8 @@ pub(super) fn perform(record: &RunRecord, verb: DiskVerb, as_json: bool) -> Exit
     match done {
         Ok((said, next)) => {
             let code = say::answer(said);
-            if !as_json && !next.is_empty() {
-                say::tell(format_args!("next: bootgate inspect {} {next}", record.info.id));
+            if !as_json {
+                advise(record, next);
             }
             code
         }

@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 
 use crate::cli::say;
 use crate::control::{GuestAccess, HoldStatus, Request, TypeInto};
+use crate::driver::CHECKPOINT;
 use crate::evidence::RunRecord;
 use crate::machine::Verdict;
 use crate::procfs::{ProcessGrip, ProcessIdentity};
@@ -62,12 +63,17 @@ pub(in crate::cli) fn perform(record: &RunRecord, verb: Verb, as_json: bool) -> 
         Ok(done) if as_json => say::answer(printable_json(&done.json, true) + "\n"),
         Ok(done) => {
             let code = say::answer(done.said);
-            if !done.next.is_empty() {
-                say::tell(format_args!("next: bootgate inspect {} {}", record.info.id, done.next));
-            }
+            advise(record, done.next);
             code
         }
         Err(error) => run.refuse(&error),
+    }
+}
+
+/// Tells what to do next, unless the machine ends with this very command.
+pub(super) fn advise(record: &RunRecord, next: &str) {
+    if !next.is_empty() && record.info.controller.pid != std::process::id() {
+        say::tell(format_args!("next: bootgate inspect {} {next}", record.info.id));
     }
 }
 
@@ -122,11 +128,13 @@ impl Target<'_> {
             None => "not held".to_owned(),
         };
         let code = say::answer(show::page(self.record, &held));
+        let reopen = format!("disk ls; or: bootgate reopen {}", self.record.info.id);
         let next = match status {
-            Some(_) => "next: resume, console, ssh, screenshot, registers, memory-dump, gdb, disk, extend or quit",
-            None => "next: disk ls, or `bootgate reopen` with the run's bundle",
+            Some(_) => "resume, console, ssh, screenshot, registers, memory-dump, gdb, disk, extend or quit",
+            None if self.record.path.join(CHECKPOINT).is_dir() => &reopen,
+            None => "disk ls",
         };
-        say::tell(next);
+        advise(self.record, next);
         code
     }
 
