@@ -156,6 +156,46 @@ fn runs_that_are_judged_as_they_were_are_no_news() {
 }
 
 #[test]
+fn a_console_is_read_whole_and_what_was_not_kept_is_named() {
+    let runs = Runs::new();
+    runs.add(
+        0,
+        &Past {
+            serial: "Linux version 6.1\nKernel pa",
+            output: "",
+            verdict: passed(),
+        },
+    );
+    let run = runs.0.path().join("runs/last").canonicalize().expect("a run");
+    // The console goes on in the next file, in the middle of a word.
+    let second = "nic - not syncing: Attempted to kill init! exitcode=0x00007f00\n";
+    std::fs::write(run.join("serial.log.from-27"), second).expect("a file");
+    let seen = runs.triage(&["runs/last"]);
+    assert!(
+        seen.stdout.contains("init-died") && seen.stdout.contains("serial.log@18"),
+        "{seen:?}"
+    );
+    assert!(!seen.stdout.contains("not read"), "{seen:?}");
+    // From here on something is missing, also of the line that the next file begins in.
+    std::fs::remove_file(run.join("serial.log.from-27")).expect("a file");
+    let rest = "Kernel panic - not syncing: Attempted to kill init!\nquiet\nBUG: unable to handle page fault\n";
+    std::fs::write(run.join("serial.log.from-500"), rest).expect("a file");
+    let seen = runs.triage(&["runs/last"]);
+    let told = "  not read       bytes 27 to 500 of serial.log: the run did not keep them\n";
+    assert!(
+        seen.stdout.contains(told) && !seen.stdout.contains("init-died"),
+        "{seen:?}"
+    );
+    let json = runs.triage(&["runs/last", "--json"]).json();
+    let logs = json["logs"].as_array().expect("logs");
+    let gap = json!([{"file": "serial.log", "from_bytes": 27, "to_bytes": 500}]);
+    assert_eq!((&logs[0]["not_kept"], &logs[1]["not_kept"]), (&json!([]), &gap));
+    // The file by itself is the same console.
+    let file = see(bootgate(["triage", "serial.log"]).current_dir(&run));
+    assert!(file.stdout.contains(told), "{file:?}");
+}
+
+#[test]
 fn what_a_screen_said_counts_where_the_run_heeded_it() {
     let runs = Path::new(cli_support::ROOT).join("fixtures/runs");
     for (run, heeded) in [

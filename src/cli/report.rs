@@ -8,8 +8,10 @@ use std::process::ExitCode;
 use crate::driver::SCREENS;
 use crate::evidence::{self, EvidenceError, KEPT_GATE, RunRecord, read_journal, write_atomically};
 use crate::machine::Verdict;
-use crate::report::{PAGE_LOG_BYTES_MAX, PAGE_PICTURES_BYTES_MAX, PageInputs, PageLog, PagePicture, report_page};
-use crate::serial::log_end::read_log_end;
+use crate::report::{
+    PAGE_LOG_BYTES_MAX, PAGE_PICTURES_BYTES_MAX, PageInputs, PageLog, PageLogFile, PagePicture, report_page,
+};
+use crate::serial::log_end::{log_files, read_log_end};
 use crate::units::MIB;
 use clap::Args;
 
@@ -115,6 +117,7 @@ fn logs(run: &Path, log_bytes_max: u64) -> Vec<PageLog> {
         let (bytes, offset_bytes) = read_log_end(&run.join(&name), log_bytes_max.min(left_bytes)).ok()?;
         left_bytes -= bytes.len() as u64;
         Some(PageLog {
+            files: files_of(run, &name),
             name,
             title,
             bytes,
@@ -123,6 +126,19 @@ fn logs(run: &Path, log_bytes_max: u64) -> Vec<PageLog> {
         })
     });
     logs.filter(|log| !log.bytes.is_empty()).collect()
+}
+
+/// The files that a log's stream is kept in, if they are several.
+fn files_of(run: &Path, name: &str) -> Vec<PageLogFile> {
+    let files = log_files(&run.join(name));
+    let is_continued = files.len() > 1;
+    let files = files.into_iter().filter_map(|(start, path)| {
+        let length = path.metadata().ok()?.len();
+        let name = path.strip_prefix(run).ok()?.to_str()?.to_owned();
+        let bytes = start..start + length;
+        Some(PageLogFile { name, bytes })
+    });
+    if is_continued { files.collect() } else { Vec::new() }
 }
 
 /// ` of machine 2`, of `serial-2.log`.
@@ -162,7 +178,11 @@ fn files(run: &Path) -> Vec<String> {
         .map(str::to_owned);
     let logs = ["serial", "firmware", "screen-text"]
         .into_iter()
-        .flat_map(|prefix| names(run, prefix, "log"));
+        .flat_map(|prefix| names(run, prefix, "log"))
+        .flat_map(|name| {
+            let more = files_of(run, &name).into_iter().skip(1).map(|file| file.name);
+            std::iter::once(name).chain(more).collect::<Vec<_>>()
+        });
     let casts = names(run, "serial", "cast");
     let outputs = names(&run.join("ssh"), "", "log")
         .into_iter()

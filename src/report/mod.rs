@@ -26,7 +26,9 @@ pub use decision::{decision_block, decision_json, decision_table};
 pub use github::{ANNOTATIONS_MAX, Annotation, Loudness, outputs};
 pub use human::{Hold, hold_block, record_line};
 pub use junit::{JunitFiles, junit};
-pub use page::{PAGE_LOG_BYTES_MAX, PAGE_PICTURES_BYTES_MAX, PageInputs, PageLog, PagePicture, report_page};
+pub use page::{
+    PAGE_LOG_BYTES_MAX, PAGE_PICTURES_BYTES_MAX, PageInputs, PageLog, PageLogFile, PagePicture, report_page,
+};
 pub use replay::ReplayReport;
 pub use result::{ResultInputs, result_json, rule_json};
 pub use sheet::Sheet;

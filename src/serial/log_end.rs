@@ -1,4 +1,4 @@
-//! The end of a stream that a [`RawLog`](super::raw_log::RawLog) has written, whichever of its files it is in.
+//! A stream that a [`RawLog`](super::raw_log::RawLog) has written, whichever of its files it is in.
 
 use std::fs::File;
 use std::io;
@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 pub fn read_log_end(path: &Path, bytes_max: u64) -> io::Result<(Vec<u8>, u64)> {
     let mut pieces = Vec::new();
     let (mut left, mut begin) = (bytes_max, None);
-    for (start, path) in files(path)?.into_iter().rev() {
+    for (start, path) in log_files(path).into_iter().rev() {
         let file = File::open(path)?;
         let length = file.metadata()?.len();
         if left == 0 || begin.is_some_and(|begin| start + length != begin) {
@@ -27,15 +27,17 @@ pub fn read_log_end(path: &Path, bytes_max: u64) -> io::Result<(Vec<u8>, u64)> {
     Ok((pieces.concat(), begin.unwrap_or_default()))
 }
 
-/// The files of a stream by the offsets of their first bytes, in order.
-fn files(path: &Path) -> io::Result<Vec<(u64, PathBuf)>> {
+/// The files of the stream whose first one is at `path`, by the stream offset of their first bytes, in order. Where one does not
+/// begin at the end of the one before, the bytes between them were not kept. A plain file is a stream of one file.
+pub fn log_files(path: &Path) -> Vec<(u64, PathBuf)> {
     let mut files = vec![(0, path.to_owned())];
     let (Some(folder), Some(name)) = (path.parent(), path.file_name().and_then(|name| name.to_str())) else {
-        return Ok(files);
+        return files;
     };
+    let here = folder.as_os_str().is_empty().then_some(Path::new("."));
     let prefix = format!("{name}.from-");
-    for entry in folder.read_dir()? {
-        let entry = entry?;
+    // Who may not list the folder still has the first file.
+    for entry in here.unwrap_or(folder).read_dir().into_iter().flatten().flatten() {
         let found = entry.file_name();
         let start = found
             .to_str()
@@ -43,11 +45,11 @@ fn files(path: &Path) -> io::Result<Vec<(u64, PathBuf)>> {
         files.extend(
             start
                 .filter(|_| entry.file_type().is_ok_and(|kind| kind.is_file()))
-                .map(|start| (start, entry.path())),
+                .map(|start| (start, folder.join(&found))),
         );
     }
     files.sort();
-    Ok(files)
+    files
 }
 
 #[cfg(test)]

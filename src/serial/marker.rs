@@ -8,6 +8,9 @@ use regex::{Regex, RegexSet, RegexSetBuilder};
 use super::splitter::{Line, Splitter};
 use crate::plan::Pattern;
 use crate::text::Untrusted;
+use wider::wider;
+
+mod wider;
 
 /// How long the console must be silent before the unterminated line at its end is taken for a prompt.
 pub const PROMPT_QUIET: Duration = Duration::from_millis(150);
@@ -88,6 +91,7 @@ pub struct Watch {
 
 #[derive(Debug)]
 struct Matcher {
+    /// Finds the lines that are looked at: all that a pattern is in, and a few more.
     set: RegexSet,
     patterns: Vec<Compiled>,
 }
@@ -120,7 +124,7 @@ impl Watch {
     /// Looks for `targets`.
     pub fn new(targets: impl IntoIterator<Item = Target>) -> Result<Self, WatchError> {
         let patterns = targets.into_iter().map(Compiled::new).collect::<Result<Vec<_>, _>>()?;
-        let mut set = RegexSetBuilder::new(patterns.iter().map(|pattern| pattern.regex.as_str()));
+        let mut set = RegexSetBuilder::new(patterns.iter().map(|pattern| wider(pattern.regex.as_str())));
         let set = set.dfa_size_limit(SET_DFA_BYTES_MAX).build().map_err(|source| {
             let count = patterns.len();
             WatchError::Together { count, source }

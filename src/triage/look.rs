@@ -61,6 +61,8 @@ pub fn look_of(target: &str) -> Option<(usize, LookNumber)> {
 pub struct LogScan {
     watch: Watch,
     file: String,
+    /// Offset in the stream of the first byte that is read.
+    begin_bytes: u64,
 }
 
 impl LogScan {
@@ -69,15 +71,22 @@ impl LogScan {
         Ok(Self {
             watch: Watch::new(targets(rules, of))?,
             file: file.to_owned(),
+            begin_bytes: 0,
         })
+    }
+
+    /// Begins at this offset in the stream, because what is before it is not there.
+    #[must_use]
+    pub fn beginning_at(self, begin_bytes: u64) -> Self {
+        Self { begin_bytes, ..self }
     }
 
     /// Reads bytes; `now` only tells silence, of which a file has none.
     pub fn feed(&mut self, bytes: &[u8], now: Instant, correlator: &mut Correlator, found: &mut Vec<Finding>) {
-        let file = &self.file;
+        let (file, begin) = (&self.file, self.begin_bytes);
         self.watch.feed(bytes, now, |matched| {
             found.extend(
-                sighting(&matched, file)
+                sighting(&matched, file, begin)
                     .into_iter()
                     .flat_map(|seen| correlator.see(&seen)),
             );
@@ -86,10 +95,10 @@ impl LogScan {
 
     /// The stream has ended.
     pub fn finish(&mut self, correlator: &mut Correlator, found: &mut Vec<Finding>) {
-        let file = &self.file;
+        let (file, begin) = (&self.file, self.begin_bytes);
         self.watch.finish(|matched| {
             found.extend(
-                sighting(&matched, file)
+                sighting(&matched, file, begin)
                     .into_iter()
                     .flat_map(|seen| correlator.see(&seen)),
             );
@@ -97,13 +106,13 @@ impl LogScan {
     }
 }
 
-/// What a match in the stream called `file` is, if its target is a rule's.
-fn sighting(matched: &Match, file: &str) -> Option<Sighting> {
+/// What a match in the stream called `file`, of which all from this offset on was read, is, if its target is a rule's.
+fn sighting(matched: &Match, file: &str, begin_bytes: u64) -> Option<Sighting> {
     let (rule, look) = look_of(&matched.id)?;
     let place = Place {
         file: file.to_owned(),
-        line_offset: matched.line_offset,
-        quote_offset: matched.quote_offset,
+        line_offset: begin_bytes + matched.line_offset,
+        quote_offset: begin_bytes + matched.quote_offset,
         quote: matched.line.clone(),
     };
     Some(Sighting { rule, look, place })

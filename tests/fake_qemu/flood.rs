@@ -183,7 +183,11 @@ proptest! {
         assert_page(&page);
         prop_assert!(page.contains("the end\\n"), "what decided is at the end of the console");
         let names = fs::read_dir(&run.run).unwrap().map(|entry| entry.unwrap().path());
-        for log in names.filter(|path| path.to_string_lossy().contains("/serial.log")) {
+        let logs: Vec<_> = names.filter(|path| path.to_string_lossy().contains("/serial.log")).collect();
+        prop_assert!(logs.len() > 1, "the console goes on in other files");
+        for log in logs {
+            let link = format!("href=\"./{}\"", log.file_name().unwrap().to_str().unwrap());
+            prop_assert_eq!(page.matches(&link).count(), 2, "{}", link);
             fs::remove_file(log).unwrap();
         }
         fs::write(run.run.join("serial.log"), "quiet\n").unwrap();

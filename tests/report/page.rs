@@ -1,7 +1,7 @@
 //! The page of a run, with a guest that means harm.
 
 use bootgate::machine::Class;
-use bootgate::report::{PAGE_PICTURES_BYTES_MAX, PageInputs, PageLog, PagePicture, report_page};
+use bootgate::report::{PAGE_PICTURES_BYTES_MAX, PageInputs, PageLog, PageLogFile, PagePicture, report_page};
 use proptest::prelude::*;
 use serde_json::json;
 
@@ -18,6 +18,7 @@ fn log(name: &str, bytes: &[u8]) -> PageLog {
         title: format!("Console {name}"),
         bytes: bytes.to_vec(),
         offset_bytes: 0,
+        files: Vec::new(),
         is_minor: false,
     }
 }
@@ -139,6 +140,43 @@ fn pictures_are_shown_in_their_order_and_not_without_end() {
     assert!(places.is_sorted() && places.iter().all(Option::is_some), "{places:?}");
     assert!(page.contains("Not on the page, for their size: screens/0009-Huge.png"));
     assert!(page.len() < 200_000);
+}
+
+#[test]
+fn a_console_in_several_files_is_named_with_its_parts() {
+    let kept = |name: &str, bytes| PageLogFile {
+        name: name.to_owned(),
+        bytes,
+    };
+    let page = |files: &[&str]| {
+        let log = PageLog {
+            offset_bytes: 190,
+            files: vec![kept("serial.log", 0..100), kept("serial.log.from-150", 150..200)],
+            ..log("serial.log", b"the\nend\r\n")
+        };
+        report_page(&PageInputs {
+            result: crate::result(Class::Failed),
+            logs: vec![log],
+            files: files.iter().map(|name| (*name).to_owned()).collect(),
+            ..PageInputs::default()
+        })
+    };
+    let told = "serial.log, 2 lines: bytes 190 to 199. All that the run has kept: FIRST, bytes 0 to 100; \
+                bytes 100 to 150 were not kept; SECOND, bytes 150 to 200</p>";
+    let names = ["serial.log", "serial.log.from-150"];
+    let shown = |link: &dyn Fn(&str) -> String| {
+        told.replace("FIRST", &link(names[0]))
+            .replace("SECOND", &link(names[1]))
+    };
+    let linked = shown(&|name| format!("<a href=\"./{name}\">{name}</a>"));
+    assert!(
+        page(&names).contains(&linked),
+        "report.html leads to each part of the console"
+    );
+    assert!(
+        page(&[]).contains(&shown(&str::to_owned)),
+        "a page elsewhere leads to none"
+    );
 }
 
 #[test]

@@ -19,7 +19,8 @@ use super::{against, catalogue, old_run, scan};
 /// Run the rules over logs: name the cause, its root cause and its remedy.
 ///
 /// A log is any file (`-` is standard input) or the directory of a run, whose console, command outputs, QMP events and
-/// login attempts are then read as what they are. Each log is one stage from its beginning to its end.
+/// login attempts are then read as what they are. Each log is one stage from its beginning to its end. A console that a run has
+/// continued in other files is read whole, and what of it was not kept is named.
 ///
 /// The exit code is that of the worst finding that would decide a log: 1 failed, 5 untestable, 4 infrastructure,
 /// 3 known failure; 0 if nothing but notes was found; 2 if a log or the rules can't be read. With --lint it is 1 if a rule

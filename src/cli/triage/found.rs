@@ -1,6 +1,7 @@
 //! What was found in a log, for a person and for a program.
 
 use std::fmt::Write as _;
+use std::ops::Range;
 
 use serde_json::{Value, json};
 
@@ -23,6 +24,16 @@ pub(super) struct Log {
     pub(super) name: String,
     /// What was found in it, in the order in which it became certain.
     pub(super) findings: Vec<Finding>,
+    /// What no rule has seen, because the run did not keep it.
+    pub(super) gaps: Vec<Gap>,
+}
+
+/// A part of a log that is not there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Gap {
+    pub(super) file: String,
+    /// Offsets in the stream.
+    pub(super) bytes: Range<u64>,
 }
 
 impl Log {
@@ -41,13 +52,26 @@ impl Log {
             json["evidence"] = finding.places.iter().map(place_json).collect();
             json
         };
-        json!({ "log": self.name, "findings": self.findings.iter().map(finding).collect::<Vec<_>>() })
+        let gap = |gap: &Gap| json!({ "file": gap.file, "from_bytes": gap.bytes.start, "to_bytes": gap.bytes.end });
+        json!({
+            "log": self.name,
+            "findings": self.findings.iter().map(finding).collect::<Vec<_>>(),
+            "not_kept": self.gaps.iter().map(gap).collect::<Vec<_>>(),
+        })
     }
 
     pub(super) fn text(&self, rules: &Rules) -> String {
         let mut text = format!("{}\n", terminal_line(&self.name, SENTENCE_CHARS_MAX));
         if self.findings.is_empty() {
             text.push_str("  no rule finds anything\n");
+        }
+        for Gap { file, bytes } in &self.gaps {
+            let file = terminal_line(file, SENTENCE_CHARS_MAX);
+            let Range { start, end } = bytes;
+            let _ = writeln!(
+                text,
+                "  not read       bytes {start} to {end} of {file}: the run did not keep them"
+            );
         }
         let believed = answer(rules, &self.findings);
         for finding in &self.findings {

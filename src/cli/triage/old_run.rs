@@ -8,10 +8,10 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use crate::evidence::{EvidenceError, RunRecord};
-use crate::triage::{Correlator, Finding, Rules, Source};
+use crate::triage::{Finding, Rules, Source};
 
 use super::found::Log;
-use super::scan;
+use super::scan::{self, Reading};
 use super::timed::{self, Timed};
 
 /// How the logs of what screens said are named.
@@ -40,9 +40,10 @@ pub(super) struct OldRun {
 /// What was found in each stage of a run.
 pub(super) fn logs(rules: &Arc<Rules>, record: &RunRecord) -> Result<Vec<Log>, EvidenceError> {
     let run = OldRun::read(record)?;
-    let log = |number: usize| Log {
-        name: format!("{} stage {}", record.info.id, run.stages[number].name),
-        findings: run.findings(rules, number),
+    let log = |number: usize| {
+        let Reading { findings, gaps, .. } = run.read_stage(rules, number);
+        let name = format!("{} stage {}", record.info.id, run.stages[number].name);
+        Log { name, findings, gaps }
     };
     Ok((0..run.stages.len()).map(log).collect())
 }
@@ -78,14 +79,17 @@ impl OldRun {
 
     /// What the rules find in a stage, in the order in which it may have become certain.
     pub(super) fn findings(&self, rules: &Arc<Rules>, number: usize) -> Vec<Finding> {
+        self.read_stage(rules, number).findings
+    }
+
+    fn read_stage(&self, rules: &Arc<Rules>, number: usize) -> Reading {
         let stage = &self.stages[number];
         let ended_us = self.stages.get(number + 1).map_or(u64::MAX, |next| next.began_us);
-        let mut correlator = Correlator::new(rules.clone());
-        let mut findings = Vec::new();
+        let mut reading = Reading::new(rules);
         let mut read = |name: &str, source: Source| {
             // What is not there was not printed.
             if let Some(path) = plain_file(&self.path, name) {
-                let _ = scan::file(&path, &[source], name, &mut correlator, &mut findings);
+                let _ = scan::file(&path, &[source], name, &mut reading);
             }
         };
         if let Some(machine) = stage.console_of {
@@ -106,11 +110,12 @@ impl OldRun {
         let of_stage = |line: &&Timed| (stage.began_us..ended_us).contains(&line.t_us);
         timed::take(
             self.timed.iter().filter(of_stage).collect(),
-            &mut correlator,
-            &mut findings,
+            &mut reading.correlator,
+            &mut reading.findings,
         );
-        findings.extend(correlator.end(self.machine_cause(number)));
-        findings
+        let at_end = reading.correlator.end(self.machine_cause(number));
+        reading.findings.extend(at_end);
+        reading
     }
 }
 

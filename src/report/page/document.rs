@@ -42,7 +42,7 @@ pub struct PageInputs<'a> {
 /// The page of a run.
 pub fn report_page(inputs: &PageInputs<'_>) -> String {
     let timeline = Timeline::new(inputs.records);
-    let logs = Logs::new(&inputs.logs);
+    let logs = Logs::new(&inputs.logs, !inputs.files.is_empty());
     let screens = Screens::new(&inputs.pictures, inputs.records, &timeline);
     let result = &inputs.result;
     let gate = facts::text(result, "/gate");

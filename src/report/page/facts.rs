@@ -191,9 +191,14 @@ pub(super) fn files(names: &[String]) -> Markup {
         @if !names.is_empty() { section #files aria-labelledby="files-heading" {
             h2 #files-heading { "Files" }
             p.note { "They lie beside this page." }
-            ul.files { @for name in names { li { a href={ "./" (encoded(name)) } { (lined(name)) } } } }
+            ul.files { @for name in names { li { (file_link(name)) } } }
         } }
     }
+}
+
+/// To a file that lies beside the page.
+pub(super) fn file_link(name: &str) -> Markup {
+    html! { a href={ "./" (encoded(name)) } { (lined(name)) } }
 }
 
 /// A path as a relative address: no byte of it says anything but a name.

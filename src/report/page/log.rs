@@ -1,5 +1,7 @@
 //! A log on the page: what draws is kept in colour, what does anything else is not.
 
+use std::ops::Range;
+
 use vte::{Params, Parser, Perform};
 
 use crate::units::MIB;
@@ -21,10 +23,21 @@ pub struct PageLog {
     pub title: String,
     /// Its bytes, or the last of them.
     pub bytes: Vec<u8>,
-    /// Where in the file `bytes` begins.
+    /// Where in the stream `bytes` begins.
     pub offset_bytes: u64,
+    /// The files that the run keeps the stream in, in order, if they are several.
+    pub files: Vec<PageLogFile>,
     /// True if few will read it: it is folded away.
     pub is_minor: bool,
+}
+
+/// A file that a part of a log's stream is in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PageLogFile {
+    /// Its name in the run, such as `serial.log.from-67108864`.
+    pub name: String,
+    /// What of the stream it holds, as offsets.
+    pub bytes: Range<u64>,
 }
 
 /// The text of a log: printable characters, line feeds, and colours as `ESC [ … m`.
@@ -154,6 +167,7 @@ mod tests {
             title: "console".to_owned(),
             bytes: bytes.to_vec(),
             offset_bytes,
+            files: Vec::new(),
             is_minor: false,
         })
     }

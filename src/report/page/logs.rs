@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use maud::{Markup, PreEscaped, html};
 use serde_json::Value;
 
-use super::facts::{clock, lined, shown, text};
+use super::facts::{clock, file_link, lined, shown, text};
 use super::log::{LogText, PageLog};
 use crate::report::trace::Timeline;
 
@@ -15,7 +15,11 @@ const PLAIN_LINES: usize = 200;
 const PLACES_MAX: usize = 60;
 
 /// The logs, and where their lines are on the page.
-pub(super) struct Logs<'a>(Vec<(&'a PageLog, LogText)>);
+pub(super) struct Logs<'a> {
+    logs: Vec<(&'a PageLog, LogText)>,
+    /// True if their files lie beside the page.
+    is_beside: bool,
+}
 
 /// A place in a log that something is to be said of.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -27,24 +31,47 @@ struct Place {
 }
 
 impl<'a> Logs<'a> {
-    pub(super) fn new(logs: &'a [PageLog]) -> Self {
-        Self(logs.iter().map(|log| (log, LogText::new(log))).collect())
+    pub(super) fn new(logs: &'a [PageLog], is_beside: bool) -> Self {
+        let logs = logs.iter().map(|log| (log, LogText::new(log))).collect();
+        Self { logs, is_beside }
     }
 
     /// The log and the line that hold a byte of a file.
     pub(super) fn find(&self, file: &str, offset_bytes: u64) -> Option<(String, usize)> {
-        let at = self.0.iter().position(|(log, _)| log.name == file)?;
-        let line = self.0[at].1.line_of(offset_bytes)?;
+        let at = self.logs.iter().position(|(log, _)| log.name == file)?;
+        let line = self.logs[at].1.line_of(offset_bytes)?;
         Some((log_id(at), line))
     }
 
     /// Links to each.
     pub(super) fn links(&self) -> Markup {
-        html! { @for (at, (log, _)) in self.0.iter().enumerate() { li { a href={ "#" (log_id(at)) } { (lined(&log.title)) } } " " } }
+        html! { @for (at, (log, _)) in self.logs.iter().enumerate() { li { a href={ "#" (log_id(at)) } { (lined(&log.title)) } } " " } }
+    }
+
+    /// Which part of which files a section shows.
+    fn note(&self, log: &PageLog, text: &LogText) -> Markup {
+        let end_bytes = log.offset_bytes + log.bytes.len() as u64;
+        let ends = std::iter::once(0).chain(log.files.iter().map(|file| file.bytes.end));
+        html! { p.note {
+            (lined(&log.name)) ", " (text.lines()) " lines"
+            @if log.files.is_empty() {
+                @if text.offset_bytes > 0 { "; the first " (text.offset_bytes) " bytes are in the file only" }
+            } @else {
+                ": bytes " (text.offset_bytes) " to " (end_bytes) ". All that the run has kept:"
+                @for (file, before_bytes) in log.files.iter().zip(ends) {
+                    @if before_bytes > 0 { ";" }
+                    @if file.bytes.start > before_bytes { " bytes " (before_bytes) " to " (file.bytes.start) " were not kept;" }
+                    " " @if self.is_beside { (file_link(&file.name)) } @else { (lined(&file.name)) }
+                    ", bytes " (file.bytes.start) " to " (file.bytes.end)
+                }
+            }
+        } }
     }
 
     pub(super) fn sections(&self, result: &Value, timeline: &Timeline<'_>) -> Markup {
-        html! { @for (at, (log, text)) in self.0.iter().enumerate() { (section(at, log, text, &places(log, text, result, timeline))) } }
+        html! { @for (at, (log, text)) in self.logs.iter().enumerate() {
+            (section(at, log, text, &places(log, text, result, timeline), &self.note(log, text)))
+        } }
     }
 }
 
@@ -96,7 +123,7 @@ fn places(log: &PageLog, lines: &LogText, result: &Value, timeline: &Timeline<'_
     places
 }
 
-fn section(number: usize, log: &PageLog, text: &LogText, places: &[Place]) -> Markup {
+fn section(number: usize, log: &PageLog, text: &LogText, places: &[Place], note: &Markup) -> Markup {
     let id = log_id(number);
     let plain: Vec<&str> = text.text.lines().rev().take(PLAIN_LINES).collect();
     let plain = lined(&plain.into_iter().rev().collect::<Vec<_>>().join("\n"));
@@ -108,10 +135,7 @@ fn section(number: usize, log: &PageLog, text: &LogText, places: &[Place]) -> Ma
             .join(" ")
     };
     let body = html! {
-        p.note {
-            (lined(&log.name)) ", " (text.lines()) " lines"
-            @if text.offset_bytes > 0 { "; the first " (text.offset_bytes) " bytes are in the file only" }
-        }
+        (note)
         @if !places.is_empty() {
             ul.places aria-label="Found here" { @for place in places { li.found[!place.is_mark] {
                 a href={ "#" (id) ":" (place.line) } { "line " (place.line) } " " (place.what)

@@ -10,5 +10,5 @@ mod states;
 mod verdict;
 
 pub use document::{PageInputs, report_page};
-pub use log::{PAGE_LOG_BYTES_MAX, PageLog};
+pub use log::{PAGE_LOG_BYTES_MAX, PageLog, PageLogFile};
 pub use picture::{PAGE_PICTURES_BYTES_MAX, PagePicture};
