@@ -216,7 +216,7 @@ fn a_cancelled_jobs_signal_reaches_bootgate() {
     until(&mut log, "kernel-seen");
     // To the step's shell alone, whose place bootgate has taken.
     kill(Pid::from_raw(i32::try_from(child.id()).unwrap()), Signal::SIGTERM).unwrap();
-    until(&mut log, "Verdict: cancelled");
+    until(&mut log, "Verdict:  cancelled");
     let rest: Vec<_> = log.map(Result::unwrap).collect();
     assert_eq!(child.wait().unwrap().code(), Some(143), "{rest:?}");
     let outputs = job.outputs();

@@ -14,7 +14,10 @@ mod replay;
 mod run;
 #[path = "support/tiny.rs"]
 mod tiny;
+#[path = "support/window.rs"]
+mod window;
 
+use std::num::NonZeroU16;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::time::{Duration, Instant};
@@ -23,6 +26,7 @@ use gate::{Boots, GateFile};
 use qemu10::{Unpacked, qemu10};
 use run::{Run, start_with};
 use serde_json::Value;
+use window::Window;
 
 /// What the issue of a bundle promises for a guest of 2 GiB.
 const WRITTEN_WITHIN: Duration = Duration::from_secs(10);
@@ -51,6 +55,18 @@ fn failing(qemu: Option<&Unpacked>, scratch: &Path) -> Run {
     start_with(&gate, &[], &[("CI", "true")]).end()
 }
 
+/// The window of a person who opens it.
+const COLUMNS: u16 = 100;
+const ROWS: u16 = 24;
+
+/// What a terminal shows of it.
+fn shown(written: &str) -> String {
+    let size = |count| NonZeroU16::new(count).unwrap();
+    let mut screen = vt100::Parser::new(size(ROWS), size(COLUMNS), 0);
+    screen.process(written.as_bytes());
+    screen.screen().contents()
+}
+
 /// A bundle in a folder of its own, far from the run.
 struct Elsewhere {
     folder: tempfile::TempDir,
@@ -72,6 +88,16 @@ impl Elsewhere {
         let errors = String::from_utf8_lossy(&output.stderr).into_owned();
         assert!(output.status.success(), "{words:?}: {errors}");
         String::from_utf8(output.stdout).unwrap()
+    }
+
+    /// The processes that work in the folder.
+    fn processes(&self) -> Vec<PathBuf> {
+        let all = std::fs::read_dir("/proc").unwrap().map(|entry| entry.unwrap().path());
+        let works_here = |process: &PathBuf| {
+            let place = std::fs::read_link(process.join("cwd"));
+            place.is_ok_and(|place| place.starts_with(self.folder.path()))
+        };
+        all.filter(works_here).collect()
     }
 
     fn reopen<'a>(&'a self, more: &[&'a str]) -> Vec<&'a str> {
@@ -98,7 +124,7 @@ fn pixels(png: &Path) -> (u32, u32, Vec<u8>) {
     (info.width, info.height, pixels)
 }
 
-fn assert_reopens_elsewhere(qemu: Option<&Unpacked>) {
+fn assert_reopens_elsewhere(qemu: Option<&Unpacked>) -> Elsewhere {
     let scratch = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
     let run = failing(qemu, scratch.path());
     let disk = run.path.join("disks/target.raw").canonicalize().unwrap();
@@ -170,11 +196,48 @@ fn assert_reopens_elsewhere(qemu: Option<&Unpacked>) {
     assert!(resumed.elapsed() <= ANSWERS_WITHIN, "{:?}", resumed.elapsed());
     inspect(&["quit"]);
     assert_eq!(elsewhere.says(&["ps"]), "nothing runs and nothing is held\n");
+    elsewhere
 }
 
 #[test]
 fn a_failed_machine_is_opened_again_elsewhere() {
-    assert_reopens_elsewhere(None);
+    let elsewhere = assert_reopens_elsewhere(None);
+    assert_is_shown_at_a_terminal(&elsewhere);
+}
+
+/// A person opens the machine, makes the window wider, looks at the view, and ends it.
+fn assert_is_shown_at_a_terminal(elsewhere: &Elsewhere) {
+    let mut command = Command::new("setsid");
+    command.args(["--ctty", env!("CARGO_BIN_EXE_bootgate")]);
+    command.args(elsewhere.reopen(&[])).current_dir(elsewhere.folder.path());
+    for job in ["CI", "GITHUB_ACTIONS", "GITLAB_CI", "NO_COLOR", "LC_ALL", "LC_CTYPE"] {
+        command.env_remove(job);
+    }
+    command.env("TERM", "xterm-256color").env("LANG", "C.UTF-8");
+    let mut window = Window::open(command, None);
+    window.resize(60, ROWS);
+    let opening = window.until("\x1b[36m \u{25b6} \x1b[m");
+    assert!(shown(&opening).starts_with("── failed.tar.zst ──"), "{opening:?}");
+    window.resize(COLUMNS, ROWS);
+    let held = window.until(" more; the machine stands paused at the failure");
+    window.press(b"\x03");
+    let (code, written) = window.ends_with_all();
+    assert_eq!(code, 0, "{written:?}");
+    let after = &written[held.len()..];
+    assert!(
+        after.contains("A\x1b[J") && after.ends_with("\x1b[?2026l"),
+        "the view is gone: {after:?}"
+    );
+    let view = shown(&held);
+    assert!(view.contains(&"─".repeat(60)), "it is as wide as the window:\n{view}");
+    let words = shown(&written);
+    assert!(
+        words.starts_with("Reopened: the machine stands where it failed (paused), opened in ")
+            && words.lines().count() == 1,
+        "{words}"
+    );
+    assert_eq!(elsewhere.says(&["ps"]), "nothing runs and nothing is held\n");
+    assert_eq!(elsewhere.processes(), [PathBuf::new(); 0], "a QEMU is left");
 }
 
 /// A run that is about to save its machine of 2 GiB.

@@ -66,7 +66,11 @@ impl Sight {
     /// What was said last, without secrets.
     pub fn look(&self) -> Seen {
         let (console, line, progress) = {
-            let shared = self.lock();
+            let mut shared = self.lock();
+            let Shared { splitter, reader, .. } = &mut *shared;
+            if let Some(tail) = splitter.tail() {
+                reader.peek(tail.text);
+            }
             (
                 shared.console.clone(),
                 shared.line.clone(),
@@ -120,5 +124,10 @@ mod tests {
         assert_eq!(sight.look().output.unwrap().as_bytes().len(), LINE_BYTES_MAX);
         sight.begin_stage();
         assert_eq!(sight.look(), Seen::default());
+        for piece in ["Formatting ... 10%", "... 20%"] {
+            sight.output(piece.as_bytes());
+            sight.look();
+        }
+        assert_eq!(sight.look().progress.map(|progress| progress.percent), Some(20));
     }
 }

@@ -10,7 +10,7 @@ use crate::units::human_span;
 use crate::view::Ink;
 
 use super::catalogue::explained_by;
-use super::human::{QUOTE_CHARS_MAX, place, sentence};
+use super::human::{QUOTE_CHARS_MAX, names_only_the_rule, place, sentence};
 use super::image::image_lines;
 use super::sheet::{Item, Rank, Sheet};
 
@@ -49,6 +49,9 @@ pub fn verdict_sheet(plan: &Plan, outcome: &Outcome, told: &Told<'_>, sheet: She
     );
     if let Some(answer) = items.0.last_mut() {
         answer.text_ink = ink_of(verdict.class);
+    }
+    if !matches!(verdict.class, Class::Passed | Class::Cancelled) {
+        items.labelled(Rank::Stage, "", verdict.class.meaning());
     }
     if verdict.class != Class::Passed {
         cause(&mut items, plan, verdict);
@@ -94,7 +97,7 @@ impl Items {
     }
 
     fn labelled(&mut self, rank: Rank, label: &str, text: &str) {
-        self.push(rank, &format!("{label:<8} "), text, Ink::Bold);
+        self.push(rank, &format!("{label:<9} "), text, Ink::Bold);
     }
 
     /// A command or a path.
@@ -129,7 +132,8 @@ fn cause(items: &mut Items, plan: &Plan, verdict: &Verdict) {
     let paragraph = |text: &str| terminal_line(text, PARAGRAPH_CHARS_MAX);
     let title = format!("{}: {}", sentence(&verdict.cause), sentence(&verdict.title));
     items.labelled(Rank::Cause, "Cause:", &title);
-    if !verdict.detail.is_empty() {
+    let rule_id = verdict.rule.as_ref().map(|rule| rule.id.as_str());
+    if !verdict.detail.is_empty() && !names_only_the_rule(&verdict.detail, rule_id) {
         items.labelled(Rank::Proof, "", &sentence(&verdict.detail));
     }
     if let Some(rule) = &verdict.rule {
@@ -157,9 +161,6 @@ fn cause(items: &mut Items, plan: &Plan, verdict: &Verdict) {
         items.labelled(Rank::Cause, "Mend:", &paragraph(&verdict.remedy));
     }
     rule(items, verdict);
-    if verdict.class != Class::Cancelled {
-        items.labelled(Rank::Stage, "", verdict.class.meaning());
-    }
 }
 
 fn rule(items: &mut Items, verdict: &Verdict) {
@@ -233,7 +234,7 @@ fn stage(items: &mut Items, stage: &StagePlan, report: &StageReport) {
         StageOutcome::NotReached | StageOutcome::Skipped => ("-", Ink::Dim),
     };
     let line = format!(
-        "{:<20} claims {:<16} reached {reached:<16} {}",
+        "{:<19} claims {:<16} reached {reached:<16} {:>7}",
         stage.name,
         stage.claims.as_str(),
         took.unwrap_or_default()

@@ -77,6 +77,11 @@ pub(super) fn place(evidence: &EvidenceRef) -> Option<String> {
     })
 }
 
+/// True of a detail that says no more than which rule it was: that has a place of its own.
+pub(super) fn names_only_the_rule(detail: &str, rule: Option<&str>) -> bool {
+    rule.is_some_and(|rule| detail == format!("rule `{rule}` matched"))
+}
+
 pub(super) fn sentence(text: &str) -> String {
     terminal_line(text, SENTENCE_CHARS_MAX)
 }

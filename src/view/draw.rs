@@ -175,7 +175,7 @@ fn stage(model: &Model, view: &StageView, (is_current, name_columns): (bool, usi
     if time.is_empty() {
         return row;
     }
-    let column = (look.columns.saturating_sub(1)).saturating_sub(time.len() + 4);
+    let column = (look.columns.saturating_sub(1)).saturating_sub(time.len() + 3);
     row.add(Ink::Plain, "  ").to_column(column).add(Ink::Plain, &time)
 }
 

@@ -7,6 +7,7 @@ mod draw;
 mod look;
 mod model;
 mod painter;
+mod percentage;
 mod progress;
 mod wrap;
 

@@ -1,6 +1,10 @@
 //! How far an installer is, as it says itself.
 
+use std::cmp::Ordering;
+
 use serde_json::Value;
+
+use super::percentage::percentage;
 
 /// How much of a line is looked at, in bytes.
 const LINE_BYTES_MAX: usize = 16 * 1024;
@@ -16,15 +20,32 @@ pub struct Progress {
     pub what: String,
 }
 
+/// How many lines without a percentage a bar stays for.
+const SILENT_LINES_MAX: u16 = 200;
+/// How often a bar has risen more than it has fallen, at most: what falls after that is soon no bar any more.
+const TRUST_MAX: i8 = 8;
+
 /// Reads the lines of a command's output. Two forms are known: JSON objects with a `percent`, and `NN %` in a line that comes
-/// again with other numbers, since a single one may be anything (`df` prints how full disks are).
+/// again with a higher number, since a single one may be anything (`df` prints how full disks are).
 #[derive(Debug, Clone, Default)]
 pub struct ProgressReader {
     progress: Option<Progress>,
     /// It speaks JSON, so percentages elsewhere mean something else.
     speaks_json: bool,
-    /// The line with the last percentage, without its numbers.
-    shape: Option<String>,
+    bar: Bar,
+}
+
+/// The line with the last percentage.
+#[derive(Debug, Clone, Default)]
+struct Bar {
+    /// Its beginning, without what changes.
+    shape: String,
+    percent: f64,
+    /// How often it has risen; a fall counts twice. A bar that falls is a gauge, but some bars do it once or twice, when
+    /// they find that there is more to do.
+    trust: i8,
+    /// How many lines have come since.
+    silent_lines: u16,
 }
 
 impl ProgressReader {
@@ -38,17 +59,55 @@ impl ProgressReader {
             self.progress = Some(progress);
             return true;
         }
-        if !self.speaks_json
-            && let Some((percent, at)) = percentage(line)
-        {
-            let shape = Some(shape(line));
-            if self.shape == shape {
-                let what = shortened(line[..at].trim_matches(|c: char| !c.is_alphanumeric()));
-                self.progress = Some(Progress { percent, what });
+        // A bar is wiped away by a line of blanks.
+        if !self.speaks_json && !line.trim().is_empty() && !self.take_bar(line) {
+            self.bar.silent_lines = self.bar.silent_lines.saturating_add(1);
+            if self.bar.silent_lines > SILENT_LINES_MAX {
+                self.progress = None;
             }
-            self.shape = shape;
+            self.leave_finished();
         }
         false
+    }
+
+    /// Looks at a line that goes on: some installers write all their percentages into one.
+    pub fn peek(&mut self, line: &str) {
+        if line.len() <= LINE_BYTES_MAX && !self.speaks_json {
+            self.take_bar(line);
+        }
+    }
+
+    /// True if the line tells how far something is.
+    fn take_bar(&mut self, line: &str) -> bool {
+        let Some(share) = percentage(line) else {
+            return false;
+        };
+        let shape = shape(share.before);
+        let bar = &mut self.bar;
+        bar.silent_lines = 0;
+        if bar.shape != shape {
+            (bar.shape, bar.percent, bar.trust) = (shape, share.percent, 0);
+            self.leave_finished();
+            return true;
+        }
+        // The next bar of its kind begins where the last one has ended, or anew after a failure.
+        let is_next = bar.percent >= 99.0 || share.percent < 1.0;
+        match share.percent.total_cmp(&bar.percent) {
+            Ordering::Greater => bar.trust = (bar.trust + 1).min(TRUST_MAX),
+            Ordering::Less if !is_next => bar.trust = (bar.trust - 2).max(-TRUST_MAX),
+            _ => {}
+        }
+        bar.percent = share.percent;
+        self.progress = (bar.trust > 0).then(|| Progress {
+            percent: whole(share.percent),
+            what: shortened(share.what()),
+        });
+        true
+    }
+
+    /// Something else has begun: a bar that is full says nothing any more.
+    fn leave_finished(&mut self) {
+        self.progress.take_if(|progress| progress.percent >= 100);
     }
 
     /// How far it is, if it says so.
@@ -91,26 +150,13 @@ fn whole(percent: f64) -> u8 {
     percent as u8
 }
 
-/// The last percentage of a line, and where its number begins.
-fn percentage(line: &str) -> Option<(u8, usize)> {
-    let mut found = None;
-    for (sign, _) in line.match_indices('%') {
-        let before = line[..sign].trim_end_matches(' ');
-        let from = before
-            .rfind(|c: char| !c.is_ascii_digit() && c != '.')
-            .map_or(0, |at| at + before[at..].chars().next().map_or(1, char::len_utf8));
-        let number = before[from..].parse::<f64>().ok();
-        if let Some(number) = number.filter(|number| (0.0..=100.0).contains(number)) {
-            found = Some((whole(number), from));
-        }
-    }
-    found
-}
-
-/// A line without what changes in a line that shows progress: numbers, and the signs of which bars are made.
-fn shape(line: &str) -> String {
-    let words = line.chars().filter(|c| c.is_alphabetic() || *c == '%');
-    words.take(WHAT_CHARS_MAX).collect()
+/// A line's beginning without what changes in a line that shows progress: numbers, and the signs of which bars are made.
+fn shape(before: &str) -> String {
+    before
+        .chars()
+        .filter(|c| c.is_alphabetic())
+        .take(WHAT_CHARS_MAX)
+        .collect()
 }
 
 fn shortened(what: &str) -> String {

@@ -151,7 +151,7 @@ proptest! {
         let limit = (began.elapsed().as_secs() + 1) * TERMINAL_BYTES_MAX_PER_S;
         prop_assert!(written.len() as u64 <= limit, "{} bytes", written.len());
         let screen = shown(&written);
-        prop_assert!(screen.contains("Verdict: failed") && screen.contains("Next:     "), "{}", screen);
+        prop_assert!(screen.contains("Verdict:  failed") && screen.contains("Next:     "), "{}", screen);
         let run = flood.ended(Some(window.ends()), written);
         assert_cast(&run.file("serial.cast", usize::try_from(CAST_BYTES_MAX).unwrap()));
     }

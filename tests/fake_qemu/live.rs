@@ -84,8 +84,8 @@ fn ctrl_c_gives_the_whole_last_words_and_the_terminal_back() {
     assert!(!written.contains("owned"), "{written:?}");
     let screen = shown(&written);
     for words in [
-        "Verdict: cancelled",
-        "Cause:   cancelled",
+        "Verdict:  cancelled",
+        "Cause:    cancelled",
         "  ? boot-live",
         "Evidence: ",
         "Next:     bootgate trace ",
@@ -146,7 +146,7 @@ fn nothing_is_drawn_for_who_wants_none() {
     let mut window = open(&bench, &["--quiet"]);
     let written = window.until("bootgate trace ");
     assert!(
-        written.starts_with("\r\n\x1b[1mVerdict: \x1b[m\x1b[32mpassed ("),
+        written.starts_with("\r\n\x1b[1mVerdict:  \x1b[m\x1b[32mpassed ("),
         "{written:?}"
     );
     assert_eq!(window.ends(), 0);

@@ -214,7 +214,7 @@ fn its_reader_stalls() {
     let mut output = String::new();
     late.read_to_string(&mut output).unwrap();
     assert!(
-        output.contains("Booting → Exiting") && output.contains("Verdict: passed"),
+        output.contains("Booting → Exiting") && output.contains("Verdict:  passed"),
         "{output}"
     );
     run.passes();

@@ -121,11 +121,11 @@ proptest! {
         prop_assert!(rows(&shown, columns) + reserved < height.min(24), "{}", shown);
         prop_assert!(shown.chars().all(|c| c == '\n' || !c.is_control()), "{:?}", shown);
         prop_assert!(unicode || shown.is_ascii());
-        prop_assert!(shown.starts_with("\nVerdict: kno"), "{}", shown);
+        prop_assert!(shown.starts_with("\nVerdict:  kno"), "{}", shown);
 
         let log = verdict_block(&plan, &outcome, &run);
         prop_assert!(rows(&log, 80) < 24, "{}", log);
         let next = "\nNext:     bootgate trace ";
-        prop_assert!(log.contains(next) && log.contains("\nCause:   ") && log.contains("\nPublish: yes: the image may be published in spite of this failure, until 2030-01-01\n"), "{}", log);
+        prop_assert!(log.contains(next) && log.contains("\nCause:    ") && log.contains("\nPublish:  yes: the image may be published in spite of this failure, until 2030-01-01\n"), "{}", log);
     }
 }

@@ -119,10 +119,17 @@ impl Window {
 
     /// Waits for the program's end: its exit code. The terminal must be as it was before.
     #[track_caller]
-    pub(crate) fn ends(mut self) -> i32 {
+    pub(crate) fn ends(self) -> i32 {
+        self.ends_with_all().0
+    }
+
+    /// The same, with all that the screen has shown.
+    #[track_caller]
+    pub(crate) fn ends_with_all(mut self) -> (i32, String) {
         assert!(self.grip.wait_until_gone(PATIENCE).unwrap(), "it does not end");
+        let seen = self.rest();
         assert_eq!(tcgetattr(&self.terminal).unwrap(), self.before);
-        self.process.wait().unwrap().code().expect("no signal kills it")
+        (self.process.wait().unwrap().code().expect("no signal kills it"), seen)
     }
 }
 

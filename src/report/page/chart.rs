@@ -13,16 +13,20 @@ use super::states::Limit;
 const WIDTH: u64 = 1200;
 /// Where the time begins.
 const LEFT: u64 = 110;
-/// How long it is drawn; a mark at its very end is drawn whole.
-const LENGTH: u64 = WIDTH - LEFT - 7;
+/// Where it ends: a mark at the end of the run is seen whole.
+const RIGHT: u64 = WIDTH - 8;
+/// How wide a character of a name is at most, on average.
+const NAME_CHAR_WIDTH: u64 = 7;
+/// What a bar leaves around its name.
+const NAME_MARGIN: u64 = 8;
 const ROW_HEIGHT: u64 = 26;
 /// The most marks of one lane: a guest can be noisy, and more would be one bar.
 const MARKS_MAX: usize = 400;
 /// The most characters of a hint.
 const HINT_CHARS_MAX: usize = 200;
 
-/// The lanes of marks: their name, and the notes that belong to them.
-const LANES: [(&str, &[&str]); 3] = [
+/// The lanes of marks: their name, the notes that belong to them, and how the evidence's file begins that a verdict of theirs has.
+const LANES: [(&str, &[&str], &str); 3] = [
     (
         "console",
         &[
@@ -34,6 +38,7 @@ const LANES: [(&str, &[&str]); 3] = [
             "target-seen",
             "passphrase-asked",
         ],
+        "serial",
     ),
     (
         "SSH",
@@ -44,8 +49,9 @@ const LANES: [(&str, &[&str]); 3] = [
             "command-started",
             "uploaded",
         ],
+        "ssh/",
     ),
-    ("other", &[]),
+    ("other", &[], ""),
 ];
 
 /// Draws the timeline.
@@ -67,9 +73,10 @@ pub(super) fn chart(timeline: &Timeline<'_>, qmp: &[QmpMoment], screens: &Screen
                     (bar(&scale, 1, (state.from_us, state.to_us), state.state, "state"))
                 }
             }
-            @for (row, (name, notes)) in (2..).zip(LANES) {
+            @for (lane, (name, ..)) in LANES.iter().enumerate() {
+                @let row = 2 + lane as u64;
                 (lane_name(row, name))
-                @for moment in timeline.moments.iter().filter(|moment| belongs(moment, notes)).take(MARKS_MAX) {
+                @for moment in timeline.moments.iter().filter(|moment| lane_of(moment) == Some(lane)).take(MARKS_MAX) {
                     (mark(&scale, row, moment.at_us, &hint(moment), moment.what == "verdict"))
                 }
             }
@@ -85,13 +92,14 @@ pub(super) fn chart(timeline: &Timeline<'_>, qmp: &[QmpMoment], screens: &Screen
     }
 }
 
-/// What belongs to no other lane belongs to the last.
-fn belongs(moment: &Moment<'_>, notes: &[&str]) -> bool {
-    if notes.is_empty() {
-        !LANES.iter().any(|(_, notes)| notes.contains(&moment.what)) && moment.what != "stage-ended"
-    } else {
-        notes.contains(&moment.what)
-    }
+/// The lane of a moment. A verdict stands where its evidence was seen; what belongs to no other lane belongs to the last.
+fn lane_of(moment: &Moment<'_>) -> Option<usize> {
+    let file = moment.record.pointer("/evidence/file").and_then(Value::as_str);
+    let is_here = |(_, notes, files): &(&str, &[&str], &str)| match moment.what {
+        "verdict" => file.unwrap_or_default().starts_with(files),
+        what => notes.is_empty() || notes.contains(&what),
+    };
+    LANES.iter().position(is_here).filter(|_| moment.what != "stage-ended")
 }
 
 struct Scale {
@@ -108,16 +116,25 @@ impl Scale {
 
     /// Tenths of a unit are enough for a picture.
     fn x(&self, at_us: u64) -> String {
-        let tenths = u128::from(at_us.min(self.end_us)) * u128::from(LENGTH * 10) / u128::from(self.end_us);
+        let tenths = u128::from(at_us.min(self.end_us)) * u128::from((RIGHT - LEFT) * 10) / u128::from(self.end_us);
         let tenths = tenths + u128::from(LEFT * 10);
         format!("{}.{}", tenths / 10, tenths % 10)
     }
 
     fn width(&self, from_us: u64, to_us: u64) -> String {
-        let length = to_us.min(self.end_us).saturating_sub(from_us);
-        let tenths = u128::from(length) * u128::from(LENGTH * 10) / u128::from(self.end_us);
-        let tenths = tenths.max(10);
+        let tenths = self.tenths(from_us, to_us).max(10);
         format!("{}.{}", tenths / 10, tenths % 10)
+    }
+
+    fn tenths(&self, from_us: u64, to_us: u64) -> u128 {
+        let length = to_us.min(self.end_us).saturating_sub(from_us);
+        u128::from(length) * u128::from((RIGHT - LEFT) * 10) / u128::from(self.end_us)
+    }
+
+    /// True if a bar has room for its name: half a name tells less than none.
+    fn has_room(&self, from_us: u64, to_us: u64, name: &str) -> bool {
+        let needed = NAME_MARGIN + NAME_CHAR_WIDTH * name.chars().count() as u64;
+        self.tenths(from_us, to_us) >= u128::from(needed * 10)
     }
 }
 
@@ -155,9 +172,11 @@ fn bar(scale: &Scale, row: u64, (from_us, to_us): (u64, u64), name: &str, class:
         g {
             title { (name) ": " (format!("{seconds:.3}")) " s, " (class) }
             rect class={ "bar " (kind) @if failing { " failing" } } x=(x) y=(row * ROW_HEIGHT + 3) width=(width) height=(ROW_HEIGHT - 6) rx="3" {}
-            // A name that does not fit is cut off at the end of its bar.
-            svg x=(x) y=(row * ROW_HEIGHT) width=(width) height=(ROW_HEIGHT) {
-                text.name x="5" y="17" { (name) }
+            @if scale.has_room(from_us, to_us, &name) {
+                // Letters that are wider than most are cut off at the end of the bar.
+                svg x=(x) y=(row * ROW_HEIGHT) width=(width) height=(ROW_HEIGHT) {
+                    text.name x="5" y="17" { (name) }
+                }
             }
         }
     }

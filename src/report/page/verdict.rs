@@ -7,6 +7,7 @@ use super::facts::{seconds, shown, text, when};
 use super::logs::Logs;
 use crate::machine::Class;
 use crate::report::catalogue::explained_by;
+use crate::report::human::names_only_the_rule;
 use crate::report::trace::Timeline;
 
 /// The verdict, with what it means.
@@ -15,10 +16,11 @@ pub(super) fn verdict(result: &Value, timeline: &Timeline<'_>, logs: &Logs<'_>) 
     let title = text(result, "/verdict/title");
     let meaning = Class::of_name(&class).map(Class::meaning);
     let meaning = meaning.filter(|meaning| *meaning != title);
-    let part = |name: &str, path: &str| {
-        let told = text(result, path);
-        html! { @if !told.is_empty() { dt { (name) } dd { (told) } } }
-    };
+    let row = |name: &str, told: &str| html! { @if !told.is_empty() { dt { (name) } dd { (told) } } };
+    let part = |name: &str, path: &str| row(name, &text(result, path));
+    let rule = text(result, "/verdict/rule/id");
+    let detail = text(result, "/verdict/detail");
+    let detail = Some(detail).filter(|detail| !names_only_the_rule(detail, Some(&rule)));
     html! {
         section #verdict class={ "verdict " (class) } aria-labelledby="verdict-heading" {
             h1 #verdict-heading { span.class { (class) } " " (title) }
@@ -31,9 +33,9 @@ pub(super) fn verdict(result: &Value, timeline: &Timeline<'_>, logs: &Logs<'_>) 
                 }
                 (part("Why", "/verdict/root_cause"))
                 (part("Do", "/verdict/remedy"))
-                (part("Detail", "/verdict/detail"))
+                (row("Detail", &detail.unwrap_or_default()))
                 (part("Cause", "/verdict/cause"))
-                @if text(result, "/verdict/rule/id") != text(result, "/verdict/cause") { (part("Rule", "/verdict/rule/id")) }
+                (row("Rule", &rule))
                 (part("Tracked", "/verdict/rule/tracker"))
                 @if class == "known-failure" { dt { "Publish" } dd { (if result.pointer("/verdict/publishable") == Some(&Value::Bool(true)) { "the image may be published" } else { "no" }) } }
                 (run(result))
