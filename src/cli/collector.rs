@@ -1,14 +1,16 @@
-//! A collector of OpenTelemetry: where it is, whom it is trusted by, and what it is sent.
+//! A collector of OpenTelemetry: where it is, and what it is sent.
 //!
 //! The variables are those of the "OpenTelemetry Protocol Exporter" specification; one that is for traces alone comes first.
 
-use std::path::Path;
+mod tls;
+
+use std::io::ErrorKind;
 use std::time::Duration;
 
-use rustls::CertificateError;
 use thiserror::Error;
 use ureq::http::Uri;
-use ureq::tls::{PemItem, RootCerts, TlsConfig, parse_pem};
+
+use self::tls::Tls;
 
 use crate::evidence::EvidenceError;
 use crate::plan::Secret;
@@ -23,15 +25,8 @@ const TIMEOUT: Duration = Duration::from_secs(10);
 const ANSWER_BYTES_MAX: u64 = 64 * crate::units::KIB;
 /// The most characters of it that are shown.
 const ANSWER_CHARS_MAX: usize = 300;
-/// The variables that name a file of authorities to trust in place of those that are built in. The last is OpenSSL's, which
-/// most programs of a host obey.
-const AUTHORITIES: [&str; 3] = [
-    "OTEL_EXPORTER_OTLP_TRACES_CERTIFICATE",
-    "OTEL_EXPORTER_OTLP_CERTIFICATE",
-    "SSL_CERT_FILE",
-];
 
-/// Why spans were not sent. No variant holds a header, nor the user's part of an address.
+/// Why spans were not sent. No variant holds a header, a key, nor the user's part of an address.
 #[derive(Debug, Error)]
 pub(super) enum SendError {
     #[error(
@@ -40,16 +35,30 @@ pub(super) enum SendError {
     Address(String),
     #[error("OTEL_EXPORTER_OTLP_HEADERS is not of the form name=value,name=value")]
     Headers,
-    #[error("{variable} names {path} as the certificates to trust: {problem}")]
-    Authorities {
+    #[error("{variable} names {path} as {what}: {problem}")]
+    Pem {
         variable: &'static str,
         path: String,
+        what: &'static str,
         problem: String,
     },
+    #[error("{variable} is set without {missing}: the certificate of a client and its key go together")]
+    Half {
+        variable: &'static str,
+        missing: &'static str,
+    },
+    #[error("the key in {key} does not belong to the certificate in {certificate}")]
+    OtherKey { key: String, certificate: String },
     #[error("the collector at {to} shows a certificate that is not trusted: {problem}")]
     Untrusted { to: String, problem: String, help: String },
+    #[error("the collector at {to} does not let this client in: {problem}")]
+    NotLetIn { to: String, problem: String, help: String },
     #[error("the collector at {to} can't be reached: {problem}")]
-    Unreached { to: String, problem: String },
+    Unreached {
+        to: String,
+        problem: String,
+        help: Option<String>,
+    },
     #[error("the collector at {to} did not take the spans: {problem}")]
     Refused { to: String, problem: String },
     #[error(transparent)]
@@ -60,8 +69,22 @@ impl SendError {
     /// What to do about it, where the error itself does not say so.
     pub(super) fn help(&self) -> Option<&str> {
         match self {
-            Self::Untrusted { help, .. } => Some(help),
+            Self::Untrusted { help, .. } | Self::NotLetIn { help, .. } => Some(help),
+            Self::Unreached { help, .. } => help.as_deref(),
             _ => None,
+        }
+    }
+
+    /// True if the variables or the arguments are wrong, so that nothing was sent.
+    pub(super) fn is_usage(&self) -> bool {
+        match self {
+            Self::Address(_)
+            | Self::Headers
+            | Self::Pem { .. }
+            | Self::Half { .. }
+            | Self::OtherKey { .. }
+            | Self::Evidence(_) => true,
+            Self::Untrusted { .. } | Self::NotLetIn { .. } | Self::Unreached { .. } | Self::Refused { .. } => false,
         }
     }
 }
@@ -112,10 +135,10 @@ impl Collector {
 
     /// Sends it in one request, which is not repeated.
     pub(super) fn send(&self, spans: &[u8]) -> Result<(), SendError> {
-        let (roots, trusted) = if self.uri.scheme_str() == Some("https") {
-            authorities()?
+        let tls = if self.uri.scheme_str() == Some("https") {
+            Some(Tls::of_environment()?)
         } else {
-            (RootCerts::WebPki, String::new())
+            None
         };
         // A header is for the collector alone, so no redirection is followed.
         let agent: ureq::Agent = ureq::Agent::config_builder()
@@ -123,7 +146,7 @@ impl Collector {
             .http_status_as_error(false)
             .max_redirects(0)
             .max_redirects_will_error(false)
-            .tls_config(TlsConfig::builder().root_certs(roots).build())
+            .tls_config(tls.as_ref().map(|tls| tls.config.clone()).unwrap_or_default())
             .build()
             .into();
         let request = agent.post(&self.uri).header("content-type", "application/x-protobuf");
@@ -134,7 +157,7 @@ impl Collector {
             .iter()
             .fold(request, with_header)
             .send(spans)
-            .map_err(|error| self.unreached(&error, &trusted))?;
+            .map_err(|error| self.unreached(&error, tls.as_ref()))?;
         let later = answer.headers().get("retry-after").map_or(String::new(), |value| {
             format!(", Retry-After: {}", String::from_utf8_lossy(value.as_bytes()))
         });
@@ -163,65 +186,26 @@ impl Collector {
         terminal_line(without_user(&self.uri.to_string()), ANSWER_CHARS_MAX)
     }
 
-    fn unreached(&self, error: &ureq::Error, trusted: &str) -> SendError {
+    fn unreached(&self, error: &ureq::Error, tls: Option<&Tls>) -> SendError {
         let to = self.told();
-        let Some(wrong) = certificate_problem(error) else {
-            let problem = terminal_line(error.to_string(), ANSWER_CHARS_MAX);
-            return SendError::Unreached { to, problem };
-        };
-        let help = match wrong {
-            // The signature is bad if another authority has the same name.
-            CertificateError::UnknownIssuer | CertificateError::BadSignature => format!(
-                "trusted are {trusted}; name the PEM file of the authority that has signed the collector's certificate in \
-                 OTEL_EXPORTER_OTLP_CERTIFICATE"
-            ),
-            _ => "the collector needs a certificate of a server that is valid now, for the host in its address"
-                .to_owned(),
-        };
-        let problem = terminal_line(wrong.to_string(), ANSWER_CHARS_MAX);
-        SendError::Untrusted { to, problem, help }
+        tls.and_then(|tls| tls.refusal(&to, error))
+            .unwrap_or_else(|| SendError::Unreached {
+                to,
+                problem: terminal_line(error.to_string(), ANSWER_CHARS_MAX),
+                // A server that hangs up on data that has come already takes back what it has said before.
+                help: tls.filter(|_| has_hung_up(error)).map(Tls::way_in),
+            })
     }
 }
 
-/// What is wrong with the certificate that was shown, if that is what went wrong.
-fn certificate_problem(error: &ureq::Error) -> Option<&CertificateError> {
-    let error = match error {
-        ureq::Error::Rustls(error) => error,
-        ureq::Error::Io(error) => error.get_ref()?.downcast_ref()?,
-        _ => return None,
+fn has_hung_up(error: &ureq::Error) -> bool {
+    let ureq::Error::Io(error) = error else {
+        return false;
     };
-    match error {
-        rustls::Error::InvalidCertificate(wrong) => Some(wrong),
-        _ => None,
-    }
-}
-
-/// The certificates to trust, and what they are: those that the first of the variables names, or Mozilla's, which are built in.
-fn authorities() -> Result<(RootCerts, String), SendError> {
-    let named = AUTHORITIES.into_iter().find_map(|name| Some((name, variable(name)?)));
-    let Some((variable, path)) = named else {
-        return Ok((RootCerts::WebPki, "the authorities that Mozilla trusts".to_owned()));
-    };
-    let shown = terminal_line(&path, ANSWER_CHARS_MAX);
-    let wrong = |problem: String| SendError::Authorities {
-        variable,
-        path: shown.clone(),
-        problem,
-    };
-    let pem = std::fs::read(Path::new(&path)).map_err(|error| wrong(format!("it can't be read: {error}")))?;
-    let certificates: Vec<_> = parse_pem(&pem)
-        .filter_map(|item| match item {
-            Ok(PemItem::Certificate(certificate)) => Some(certificate),
-            _ => None,
-        })
-        .collect();
-    if certificates.is_empty() {
-        return Err(wrong(
-            "there is no certificate in it; it must be in PEM form".to_owned(),
-        ));
-    }
-    let trusted = format!("the {} in {shown} ({variable})", certificates.len());
-    Ok((RootCerts::new_with_certs(&certificates), trusted))
+    matches!(
+        error.kind(),
+        ErrorKind::ConnectionReset | ErrorKind::ConnectionAborted | ErrorKind::BrokenPipe | ErrorKind::UnexpectedEof
+    )
 }
 
 fn variable(name: &str) -> Option<String> {

@@ -26,7 +26,7 @@ const EXIT_NOT_SENT: u8 = 4;
 #[derive(Debug, Args)]
 pub(super) struct Send {
     /// Send the run as OpenTelemetry spans to the collector at this address, by OTLP/HTTP, in place of showing it.
-    /// OTEL_EXPORTER_OTLP_HEADERS, OTEL_EXPORTER_OTLP_TIMEOUT and OTEL_EXPORTER_OTLP_CERTIFICATE are heeded.
+    /// OTEL_EXPORTER_OTLP_HEADERS, _TIMEOUT, _CERTIFICATE, _CLIENT_CERTIFICATE and _CLIENT_KEY are heeded.
     #[arg(long, value_name = "URL", conflicts_with_all = ["other", "notes", "format", "json"])]
     pub(super) otlp_endpoint: Option<String>,
 }
@@ -75,11 +75,10 @@ pub(super) fn send_run(endpoint: &str, runs: &Path, asked: &str) -> ExitCode {
         )),
         Err(error) => {
             say::tell(format_args!("error: {}", with_help(&error)));
-            ExitCode::from(match error {
-                SendError::Unreached { .. } | SendError::Untrusted { .. } | SendError::Refused { .. } => EXIT_NOT_SENT,
-                SendError::Address(_) | SendError::Headers | SendError::Authorities { .. } | SendError::Evidence(_) => {
-                    Verdict::EXIT_USAGE
-                }
+            ExitCode::from(if error.is_usage() {
+                Verdict::EXIT_USAGE
+            } else {
+                EXIT_NOT_SENT
             })
         }
     }

@@ -4,6 +4,7 @@
 mod after_run;
 #[path = "../cli_support/mod.rs"]
 mod cli_support;
+mod client;
 mod collector;
 mod form;
 mod http;

@@ -9,7 +9,8 @@ use std::thread::{self, JoinHandle};
 
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use rustls::{ServerConfig, ServerConnection, StreamOwned};
+use rustls::server::WebPkiClientVerifier;
+use rustls::{RootCertStore, ServerConfig, ServerConnection, StreamOwned};
 
 use crate::cli_support::{Seen, bootgate, see};
 use crate::collector::Collector;
@@ -17,15 +18,15 @@ use crate::http::{Message, TAKEN, port};
 use crate::spans::exported;
 
 const RUN: &str = "fixtures/runs/kernel-panic";
-const CERTIFICATE: &str = "OTEL_EXPORTER_OTLP_CERTIFICATE";
+pub(crate) const CERTIFICATE: &str = "OTEL_EXPORTER_OTLP_CERTIFICATE";
 
 /// An authority, and a server's certificate that it has signed for one address.
-struct Certificates {
+pub(crate) struct Certificates {
     folder: tempfile::TempDir,
 }
 
 impl Certificates {
-    fn new(server: &str) -> Self {
+    pub(crate) fn new(server: &str) -> Self {
         let certificates = Self {
             folder: tempfile::tempdir().unwrap(),
         };
@@ -35,7 +36,7 @@ impl Certificates {
         certificates
     }
 
-    fn make(&self, name: &str, extensions: &str, signed: &[&str]) {
+    pub(crate) fn make(&self, name: &str, extensions: &str, signed: &[&str]) {
         let settings = format!(
             "[req]\nprompt = no\ndistinguished_name = n\nx509_extensions = x\n[n]\nCN = {name}\n[x]\n{extensions}\n"
         );
@@ -49,16 +50,25 @@ impl Certificates {
         assert!(output.status.success(), "{output:?}");
     }
 
-    fn path(&self, name: &str) -> String {
+    pub(crate) fn path(&self, name: &str) -> String {
         self.folder.path().join(name).to_str().unwrap().to_owned()
     }
 
-    fn server(&self) -> Arc<ServerConfig> {
+    /// A server that asks nobody for a certificate, or everybody for one that the authority has signed.
+    fn server(&self, asks: bool) -> Arc<ServerConfig> {
         let certificate = CertificateDer::from_pem_file(self.path("server.pem")).unwrap();
         let key = PrivateKeyDer::from_pem_file(self.path("server.key")).unwrap();
         let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let config = ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
-        let config = config.unwrap().with_no_client_auth();
+        let config = ServerConfig::builder_with_provider(provider.clone()).with_safe_default_protocol_versions();
+        let config = if asks {
+            let mut roots = RootCertStore::empty();
+            let authority = CertificateDer::from_pem_file(self.path("authority.pem")).unwrap();
+            roots.add(authority).unwrap();
+            let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider);
+            config.unwrap().with_client_cert_verifier(verifier.build().unwrap())
+        } else {
+            config.unwrap().with_no_client_auth()
+        };
         Arc::new(config.with_single_cert(vec![certificate], key).unwrap())
     }
 
@@ -67,13 +77,26 @@ impl Certificates {
         &self,
         answer: impl FnOnce(&Message) -> Vec<u8> + Send + 'static,
     ) -> (String, JoinHandle<Option<Message>>) {
+        self.serve_whom(false, answer)
+    }
+
+    /// The same, asking for a certificate if that is wanted.
+    pub(crate) fn serve_whom(
+        &self,
+        asks: bool,
+        answer: impl FnOnce(&Message) -> Vec<u8> + Send + 'static,
+    ) -> (String, JoinHandle<Option<Message>>) {
         let (listener, address) = port();
-        let config = self.server();
+        let config = self.server(asks);
         let served = thread::spawn(move || {
             let (stream, _) = listener.accept().unwrap();
             let connection = ServerConnection::new(config).unwrap();
             let mut stream = StreamOwned::new(connection, stream);
-            let request = Message::read(&mut stream)?;
+            let Some(request) = Message::read(&mut stream) else {
+                // What is still to come is read, so that the reason is not lost with the connection.
+                let _ = std::io::copy(&mut stream.sock, &mut std::io::sink());
+                return None;
+            };
             stream.write_all(&answer(&request)).unwrap();
             Some(request)
         });
@@ -88,7 +111,7 @@ fn forwarded(request: &Message, address: &str) -> Vec<u8> {
     Message::read(&stream).unwrap().bytes()
 }
 
-fn send(endpoint: &str, variables: &[(&str, &str)]) -> Seen {
+pub(crate) fn send(endpoint: &str, variables: &[(&str, &str)]) -> Seen {
     let mut command = bootgate(["trace", RUN, "--otlp-endpoint", endpoint]);
     for variable in ["SSL_CERT_FILE", CERTIFICATE] {
         command.env_remove(variable);

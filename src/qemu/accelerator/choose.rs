@@ -10,6 +10,8 @@ use crate::qemu::binary::Qemu;
 use crate::qemu::feature::Accel;
 
 const KVM_NODE: &str = "/dev/kvm";
+/// The guests' architecture: KVM runs its host's own instructions only.
+const GUEST_ARCHITECTURE: &str = "x86_64";
 /// CPU models under KVM, best first. The second knows what current distributions ask for (x86-64-v2), and sets few
 /// model-specific registers, which is where `host` fails on some nested hosts.
 const KVM_MODELS: [&str; 2] = ["host", "Nehalem"];
@@ -76,13 +78,29 @@ struct NoKvm {
     probed: Option<ProbeResult>,
 }
 
+/// The machine that bootgate runs on.
+struct Host {
+    node: &'static Path,
+    /// As [`std::env::consts::ARCH`] names it.
+    architecture: &'static str,
+}
+
+impl Host {
+    fn this() -> Self {
+        Self {
+            node: Path::new(KVM_NODE),
+            architecture: std::env::consts::ARCH,
+        }
+    }
+}
+
 /// Decides by trying. Takes up to two seconds where KVM hangs, and no time where there is none.
 pub async fn choose(qemu: &Qemu, wanted: Accelerator, cpu_model: Option<&str>) -> Result<Chosen, AcceleratorError> {
-    choose_on(Path::new(KVM_NODE), qemu, wanted, cpu_model).await
+    choose_on(&Host::this(), qemu, wanted, cpu_model).await
 }
 
 async fn choose_on(
-    node: &Path,
+    host: &Host,
     qemu: &Qemu,
     wanted: Accelerator,
     cpu_model: Option<&str>,
@@ -93,7 +111,7 @@ async fn choose_on(
             mend: "",
             probed: None,
         },
-        Accelerator::Auto | Accelerator::Kvm => match try_kvm(node, qemu, cpu_model).await? {
+        Accelerator::Auto | Accelerator::Kvm => match try_kvm(host, qemu, cpu_model).await? {
             Ok(result) => {
                 return Ok(Chosen {
                     accel: Accel::Kvm,
@@ -166,8 +184,9 @@ fn tcg_model(wanted: Option<&str>) -> String {
 }
 
 /// The first CPU model with which KVM works, or why there is none.
-async fn try_kvm(node: &Path, qemu: &Qemu, cpu_model: Option<&str>) -> io::Result<Result<ProbeResult, NoKvm>> {
-    if let Some(reason) = not_worth_a_probe(node, qemu) {
+async fn try_kvm(host: &Host, qemu: &Qemu, cpu_model: Option<&str>) -> io::Result<Result<ProbeResult, NoKvm>> {
+    let Host { node, .. } = host;
+    if let Some(reason) = not_worth_a_probe(host, qemu) {
         return Ok(Err(reason));
     }
     let models = cpu_model.map_or(KVM_MODELS.to_vec(), |model| vec![model]);
@@ -193,7 +212,8 @@ async fn try_kvm(node: &Path, qemu: &Qemu, cpu_model: Option<&str>) -> io::Resul
     }))
 }
 
-fn not_worth_a_probe(node: &Path, qemu: &Qemu) -> Option<NoKvm> {
+fn not_worth_a_probe(host: &Host, qemu: &Qemu) -> Option<NoKvm> {
+    let Host { node, architecture } = host;
     let because = |why: String, mend| {
         Some(NoKvm {
             why,
@@ -201,9 +221,9 @@ fn not_worth_a_probe(node: &Path, qemu: &Qemu) -> Option<NoKvm> {
             probed: None,
         })
     };
-    if !cfg!(target_arch = "x86_64") {
+    if *architecture != GUEST_ARCHITECTURE {
         return because(
-            "this host is not an x86_64 machine".to_owned(),
+            format!("this host is an {architecture} machine, whose KVM runs no {GUEST_ARCHITECTURE} guest"),
             "use `accelerator = \"tcg\"`, or an x86_64 host",
         );
     }
@@ -235,8 +255,13 @@ mod tests {
     use crate::qemu::feature::{Features, Version};
     use std::collections::BTreeSet;
 
-    /// A device file that opens, as a useless kvm node does.
-    const OPENS: &str = "/dev/null";
+    /// A host whose device file opens, as a useless kvm node does.
+    fn opens() -> Host {
+        Host {
+            node: Path::new("/dev/null"),
+            architecture: GUEST_ARCHITECTURE,
+        }
+    }
 
     fn fake(name: &str) -> Qemu {
         let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/qemu/fake");
@@ -260,7 +285,7 @@ mod tests {
     }
 
     async fn auto(name: &str, cpu_model: Option<&str>) -> Chosen {
-        let chosen = choose_on(Path::new(OPENS), &fake(name), Accelerator::Auto, cpu_model).await;
+        let chosen = choose_on(&opens(), &fake(name), Accelerator::Auto, cpu_model).await;
         chosen.unwrap()
     }
 
@@ -275,6 +300,33 @@ mod tests {
             "{}",
             chosen.why
         );
+    }
+
+    /// The fake works with KVM; on another machine it is not asked.
+    #[tokio::test]
+    async fn another_machines_kvm_is_not_tried() {
+        let host = Host {
+            architecture: "aarch64",
+            ..opens()
+        };
+        let why = "this host is an aarch64 machine, whose KVM runs no x86_64 guest";
+        for model in [None, Some("host")] {
+            let chosen = choose_on(&host, &fake("works"), Accelerator::Auto, model)
+                .await
+                .unwrap();
+            assert_eq!((chosen.accel, &*chosen.cpu_model), (Accel::Tcg, TCG_MODEL));
+            assert!(
+                chosen.why.starts_with(&format!("KVM is not used: {why}")),
+                "{}",
+                chosen.why
+            );
+            assert!(chosen.mend.is_some_and(|mend| mend.contains("x86_64 host")));
+            assert_eq!(chosen.probed, None);
+        }
+        let error = choose_on(&host, &fake("works"), Accelerator::Kvm, None)
+            .await
+            .unwrap_err();
+        assert_eq!(error.to_string(), format!("the gate asks for KVM, but {why}"));
     }
 
     #[tokio::test]
@@ -324,8 +376,11 @@ mod tests {
 
     #[tokio::test]
     async fn what_was_asked_for_is_not_replaced() {
-        let node = Path::new("/nonexistent/kvm");
-        let error = choose_on(node, &fake("works"), Accelerator::Kvm, None)
+        let host = Host {
+            node: Path::new("/nonexistent/kvm"),
+            ..opens()
+        };
+        let error = choose_on(&host, &fake("works"), Accelerator::Kvm, None)
             .await
             .unwrap_err();
         assert_eq!(
@@ -333,11 +388,11 @@ mod tests {
             "the gate asks for KVM, but /nonexistent/kvm can't be opened: No such file or directory (os error 2)"
         );
         assert!(error.mend().contains("kvm_intel"));
-        let chosen = choose_on(Path::new(OPENS), &fake("works"), Accelerator::Tcg, None).await;
+        let chosen = choose_on(&opens(), &fake("works"), Accelerator::Tcg, None).await;
         assert_eq!(chosen.unwrap().accel, Accel::Tcg);
         let mut no_tcg = fake("works");
         no_tcg.features.accelerators.clear();
-        let error = choose_on(node, &no_tcg, Accelerator::Auto, None).await.unwrap_err();
+        let error = choose_on(&host, &no_tcg, Accelerator::Auto, None).await.unwrap_err();
         assert!(matches!(error, AcceleratorError::NoTcg { .. }), "{error}");
     }
 }

@@ -145,7 +145,7 @@ fn probe_disk() -> io::Result<OwnedFd> {
     Ok(file.into())
 }
 
-#[cfg(test)]
+#[cfg(all(test, target_arch = "x86_64"))]
 mod tests {
     use super::*;
     use std::path::Path;
