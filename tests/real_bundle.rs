@@ -167,7 +167,7 @@ fn assert_reopens_elsewhere(qemu: Option<&Unpacked>) -> Elsewhere {
     let registers = String::from_utf8(run.read_file("registers-1.txt")).unwrap();
     let screen = elsewhere.folder.path().join("screen.png");
     std::fs::write(&screen, run.read_file("screen-1.png")).unwrap();
-    drop(run);
+    assert_tells_why_qemu_refuses(&elsewhere, run);
 
     let again = elsewhere.says(&elsewhere.reopen(&["registers"]));
     assert_eq!(lines(&again), lines(&registers), "the guest is another");
@@ -199,6 +199,31 @@ fn assert_reopens_elsewhere(qemu: Option<&Unpacked>) -> Elsewhere {
     inspect(&["quit"]);
     assert_eq!(elsewhere.says(&["ps"]), "nothing runs and nothing is held\n");
     elsewhere
+}
+
+/// Of a saved run whose memory ends in the middle, with digests that are right all the same.
+fn assert_tells_why_qemu_refuses(elsewhere: &Elsewhere, run: Run) {
+    let memory = run.path.join("checkpoint").join(bootgate::checkpoint::MEMORY_FILE);
+    let stream = zstd::decode_all(&*std::fs::read(&memory).unwrap()).unwrap();
+    let half = zstd::encode_all(&stream[..stream.len() / 2], 1).unwrap();
+    std::fs::write(&memory, &half).unwrap();
+    let machine = run.path.join("checkpoint/machine.json");
+    let mut record: Value = serde_json::from_slice(&std::fs::read(&machine).unwrap()).unwrap();
+    let digest = bootgate::qemu::disk::digest(&memory, |_| std::ops::ControlFlow::Continue(()));
+    record["memory"]["file"]["sha256"] = digest.unwrap().to_string().into();
+    record["memory"]["file"]["size_bytes"] = half.len().into();
+    std::fs::write(&machine, record.to_string()).unwrap();
+    let mut words = elsewhere.reopen(&["registers"]);
+    words[1] = run.path.to_str().unwrap();
+    let refused = elsewhere.bootgate(&words);
+    let said = String::from_utf8(refused.stderr).unwrap();
+    assert_eq!(refused.status.code(), Some(4), "{said}");
+    let begin = "error: QEMU did not take the saved memory and devices: ";
+    let why = said.strip_prefix(begin).unwrap_or_else(|| panic!("{said}"));
+    assert!(
+        why.starts_with("qemu-system-x86_64: ") && why.contains("load of migration failed"),
+        "{said}"
+    );
 }
 
 #[test]

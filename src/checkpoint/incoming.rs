@@ -65,7 +65,7 @@ impl Checkpoint {
                 return Err(RestoreError::Incoming { complaint });
             }
             Err(QmpError::Lost(_)) => {
-                let complaint = "QEMU ended while it read them; the last lines of qemu.stderr say why".to_owned();
+                let complaint = "QEMU ended while it read them".to_owned();
                 return Err(RestoreError::Incoming { complaint });
             }
             Err(error) => return Err(error.into()),

@@ -73,7 +73,7 @@ pub(super) async fn complaint(qmp: &Qmp) -> String {
     let said = query(qmp).await.unwrap_or_default();
     match said["error-desc"].as_str() {
         Some(words) if !words.is_empty() => words.to_owned(),
-        _ => "QEMU does not say why; qemu.stderr may".to_owned(),
+        _ => "QEMU does not say why".to_owned(),
     }
 }
 

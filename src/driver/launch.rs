@@ -38,7 +38,7 @@ const EXIT_AFTER_LOSS_WITHIN: Duration = Duration::from_secs(2);
 /// How long a short QMP command may take while the guest is not running yet.
 const COMMAND_WITHIN: Duration = Duration::from_secs(10);
 /// How much of QEMU's complaint is quoted, in characters.
-const COMPLAINT_CHARS_MAX: usize = 400;
+pub(super) const COMPLAINT_CHARS_MAX: usize = 400;
 
 /// The socket pairs by which a QEMU is reached.
 pub(super) struct Channels {

@@ -8,6 +8,7 @@ mod command;
 mod command_end;
 mod credentials;
 mod fact;
+mod feed;
 mod heartbeat;
 mod hold;
 mod host;

@@ -20,6 +20,7 @@ use crate::serial::marker::Watch;
 use crate::ssh::{Auth, HostKey, HostKeyPin, Login, PhaseDeadlines};
 
 use super::StopSignals;
+use super::feed::feed;
 use super::hold::{Expiry, FileNumbers, HeldMachine, HoldAsk, Holder};
 use super::keep::after;
 use super::launch::{Channels, Launcher};
@@ -164,7 +165,7 @@ pub async fn reopen(request: ReopenRequest) -> Result<Reopened, ReopenError> {
     };
     let watch = Watch::new([]).map_err(|error| ReopenError::Launch(error.to_string()))?;
     let mut vm = launcher.launch(1, spec, channels, watch, RunState::inmigrate).await?;
-    let state = checkpoint.feed(&vm.qmp, run.path(), progress, &cancel).await?;
+    let state = feed(&vm, &checkpoint, run.path(), progress, &cancel).await?;
     let notices = vm.notices.take().unwrap_or_else(|| mpsc::channel(1).1);
     let expires = Expiry::at(after(request.hold));
     let (sender, asks) = mpsc::channel(ASKS_MAX);

@@ -10,6 +10,7 @@ use crate::ssh::{HostKey, HostKeyPin};
 
 use tokio::sync::watch as progress;
 
+use super::feed::feed;
 use super::host::Host;
 use super::launch::Channels;
 use super::prepare::{PrepareError, Workshop};
@@ -77,9 +78,7 @@ impl Workshop {
             .launch(number, spec, channels, watch, RunState::inmigrate)
             .await?;
         let (progress, _) = progress::channel(Progress::default());
-        let state = checkpoint
-            .feed(&vm.qmp, self.run.path(), progress, &Cancel::default())
-            .await?;
+        let state = feed(&vm, checkpoint, self.run.path(), progress, &Cancel::default()).await?;
         if state != RunState::paused {
             let detail = format!("the guest is in state {state:?} where it was saved, not paused");
             return Err(PrepareError::new(Cause::NotRestored, detail));

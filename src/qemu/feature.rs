@@ -84,7 +84,8 @@ pub struct Features {
     pub version: Version,
     /// The first line of `--version`: names the packager as well.
     pub version_line: String,
-    /// The versioned name behind the machine `q35`, like `pc-q35-7.2`. Firmware descriptors match on it.
+    /// The versioned name behind the machine `q35`, like `pc-q35-7.2`: what a machine is started as, so that a saved one can
+    /// go on as the same. Firmware descriptors match on it.
     pub q35_machine: String,
     /// It has `-run-with exit-with-parent=on` (QEMU 10.2 and newer).
     pub exit_with_parent: bool,
@@ -154,7 +155,7 @@ impl Features {
         let features = Self {
             version,
             version_line: version_line.to_owned(),
-            q35_machine: q35_machine(&texts.machine).ok_or(FeatureError::NoQ35)?,
+            q35_machine: q35_machine(&texts.machine, version).ok_or(FeatureError::NoQ35)?,
             exit_with_parent: texts.help.contains("exit-with-parent="),
             sandbox: texts.sandbox_accepted,
             devices: device_names(&texts.device),
@@ -210,15 +211,18 @@ fn parse_version(line: &str) -> Option<Version> {
     })
 }
 
-/// The machine behind the alias: `q35   Standard PC (Q35 + ICH9, 2009) (alias of pc-q35-7.2)`.
-fn q35_machine(text: &str) -> Option<String> {
-    let line = text
+/// The machine behind the alias: `q35   Standard PC (Q35 + ICH9, 2009) (alias of pc-q35-7.2)`. Where two machines have it, as in
+/// Ubuntu's QEMU, it is QEMU's own of this version.
+fn q35_machine(text: &str, version: Version) -> Option<String> {
+    let lines = text
         .lines()
-        .find(|line| line.split_whitespace().next() == Some("q35"))?;
-    let alias = line
-        .rsplit_once("(alias of ")
-        .and_then(|(_, name)| name.split(')').next());
-    Some(alias.unwrap_or("q35").to_owned())
+        .filter(|line| line.split_whitespace().next() == Some("q35"));
+    let alias = |line: &str| Some(line.rsplit_once("(alias of ")?.1.split(')').next()?.to_owned());
+    let names: Vec<String> = lines
+        .map(|line| alias(line).unwrap_or_else(|| "q35".to_owned()))
+        .collect();
+    let own = format!("pc-q35-{}.{}", version.major, version.minor);
+    names.iter().find(|name| **name == own).or(names.first()).cloned()
 }
 
 /// The quoted names of `name "virtio-rng-pci", bus PCI, alias "virtio-rng"`, and the first words of
@@ -270,6 +274,7 @@ mod tests {
     fn recorded_binaries_are_read() {
         for (texts, version, q35) in [
             (texts_7_2(), "7.2.22", "pc-q35-7.2"),
+            (recorded!("8.2.2"), "8.2.2", "pc-q35-8.2"),
             (recorded!("10.0.2"), "10.0.2", "pc-q35-10.0"),
         ] {
             let features = Features::parse(&texts).unwrap();

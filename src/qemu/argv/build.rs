@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::spec::{BootSpec, FirmwareSpec, MachineSpec};
 use super::storage;
-use crate::plan::{Arch, Network};
+use crate::plan::Network;
 use crate::units::MIB;
 
 /// Why no command line can be built.
@@ -97,10 +97,8 @@ fn process(arguments: &mut Arguments, spec: &MachineSpec) -> Result<(), ArgvErro
 
 /// Board, CPU, memory and firmware, and what happens when the guest stops.
 fn machine(arguments: &mut Arguments, spec: &MachineSpec) -> Result<(), ArgvError> {
-    let mut machine = match (&spec.incoming, spec.arch) {
-        (Some(incoming), _) => escaped(&incoming.machine_type),
-        (None, Arch::X86_64) => "q35".to_owned(),
-    };
+    let incoming = spec.incoming.as_ref().map(|incoming| &incoming.machine_type);
+    let mut machine = escaped(incoming.unwrap_or(&spec.features.q35_machine));
     match &spec.firmware {
         FirmwareSpec::Bios => {}
         FirmwareSpec::Uefi { flash1, smm, .. } => {
