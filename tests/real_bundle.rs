@@ -225,7 +225,7 @@ fn assert_is_shown_at_a_terminal(elsewhere: &Elsewhere) {
     assert_eq!(code, 0, "{written:?}");
     let after = &written[held.len()..];
     assert!(
-        after.contains("A\x1b[J") && after.ends_with("\x1b[?2026l"),
+        after.contains("A\x1b[K\r\n\x1b[J") && after.ends_with("\x1b[?2026l"),
         "the view is gone: {after:?}"
     );
     let view = shown(&held);
