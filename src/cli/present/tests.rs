@@ -149,7 +149,10 @@ async fn nothing_is_drawn_while_the_terminal_is_the_shells() {
         .unwrap();
     is_gone.await.unwrap();
     let drawn = bench.taken();
-    assert!(drawn.last().unwrap().1.ends_with("A\x1b[K\n\x1b[J\x1b[A\x1b[?2026l"), "{drawn:?}");
+    assert!(
+        drawn.last().unwrap().1.ends_with("A\x1b[K\n\x1b[J\x1b[A\x1b[?2026l"),
+        "{drawn:?}"
+    );
     bench.until(9_000).await;
     assert_eq!(bench.taken(), []);
     bench.texts.send(Text::Resume).await.unwrap();
