@@ -31,6 +31,8 @@ const HOLD_DEFAULT: Duration = Duration::from_secs(30 * 60);
 const EXIT_REFUSED: u8 = 4;
 const GUEST_CHARS_MAX: usize = 40;
 const PROBLEM_CHARS_MAX: usize = 2000;
+/// What is said when the machine is no longer held.
+const HOLD_ENDED: &str = "The hold has ended; the machine is gone, the bundle is as it was.\n";
 /// Where a bundle is unpacked in the directory of its machine.
 const UNPACKED: &str = "bundle";
 
@@ -251,7 +253,12 @@ impl Reopen {
         }
         let expires = reopened.watch_expiry();
         match reopened.keep(signals, view.holds(expires)).await {
-            HoldEnd::Released | HoldEnd::Expired => ExitCode::SUCCESS,
+            HoldEnd::Released | HoldEnd::Expired => {
+                if view.is_drawn() && !self.json {
+                    view.answer(HOLD_ENDED.to_owned());
+                }
+                ExitCode::SUCCESS
+            }
             HoldEnd::QemuEnded(how) => {
                 view.tell(format_args!(
                     "QEMU ended by itself: {}",
