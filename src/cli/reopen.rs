@@ -30,6 +30,8 @@ use super::{args, background, run, say};
 /// How long a machine is kept unless somebody says otherwise.
 const HOLD_DEFAULT: Duration = Duration::from_secs(30 * 60);
 const GUEST_CHARS_MAX: usize = 40;
+/// What is said when the machine is no longer held.
+const HOLD_ENDED: &str = "The hold has ended; the machine is gone, the bundle is as it was.\n";
 
 /// Open a failed machine again from its bundle, paused at the failure.
 ///
@@ -246,7 +248,12 @@ impl Reopen {
         }
         let expires = reopened.watch_expiry();
         match reopened.keep(signals, view.holds(expires)).await {
-            HoldEnd::Released | HoldEnd::Expired => ExitCode::SUCCESS,
+            HoldEnd::Released | HoldEnd::Expired => {
+                if view.is_drawn() && !self.json {
+                    view.answer(HOLD_ENDED.to_owned());
+                }
+                ExitCode::SUCCESS
+            }
             HoldEnd::QemuEnded(how) => {
                 view.tell(format_args!(
                     "QEMU ended by itself: {}",

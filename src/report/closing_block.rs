@@ -20,6 +20,8 @@ const PARAGRAPH_CHARS_MAX: usize = 1200;
 const COMMAND_CHARS_MAX: usize = 4096;
 /// How many stages are told one by one; of more, those that say something.
 const STAGES_MAX: usize = 8;
+/// The width of the table of stages, in columns.
+const TABLE_COLUMNS: usize = 80;
 /// How many of those that say something.
 const TELLING_STAGES_MAX: usize = 5;
 
@@ -47,7 +49,7 @@ pub fn verdict_sheet(plan: &Plan, outcome: &Outcome, told: &Told<'_>, sheet: She
         "Verdict:",
         &format!("{} ({took})", verdict.class.as_str()),
     );
-    if let Some(answer) = items.0.last_mut() {
+    if let Some(answer) = items.all.last_mut() {
         answer.text_ink = ink_of(verdict.class);
     }
     if !matches!(verdict.class, Class::Passed | Class::Cancelled) {
@@ -59,6 +61,7 @@ pub fn verdict_sheet(plan: &Plan, outcome: &Outcome, told: &Told<'_>, sheet: She
         // Each stage says below what it did not test.
         items.labelled(Rank::Cause, "But:", &sentence(&verdict.title));
     }
+    items.is_narrow = sheet.columns() < TABLE_COLUMNS;
     stages(&mut items, &outcome.stages(plan).collect::<Vec<_>>());
     let mut image = String::new();
     image_lines(&mut image, plan, outcome);
@@ -70,7 +73,7 @@ pub fn verdict_sheet(plan: &Plan, outcome: &Outcome, told: &Told<'_>, sheet: She
     if let Some(command) = explained_by(verdict.class.as_str(), &verdict.cause) {
         items.whole(Rank::Stage, "          ", &command);
     }
-    sheet.show(&items.0)
+    sheet.show(&items.all)
 }
 
 fn ink_of(class: Class) -> Ink {
@@ -82,11 +85,15 @@ fn ink_of(class: Class) -> Ink {
 }
 
 #[derive(Default)]
-struct Items(Vec<Item>);
+struct Items {
+    all: Vec<Item>,
+    /// There is no room for the stages as a table.
+    is_narrow: bool,
+}
 
 impl Items {
     fn push(&mut self, rank: Rank, label: &str, text: &str, ink: Ink) {
-        self.0.push(Item {
+        self.all.push(Item {
             rank,
             label: label.to_owned(),
             ink,
@@ -102,7 +109,7 @@ impl Items {
 
     /// A command or a path.
     fn whole(&mut self, rank: Rank, label: &str, text: &str) {
-        self.0.push(Item {
+        self.all.push(Item {
             rank,
             label: label.to_owned(),
             ink: Ink::Bold,
@@ -233,12 +240,13 @@ fn stage(items: &mut Items, stage: &StagePlan, report: &StageReport) {
         StageOutcome::Undecided => ("?", Ink::Warn),
         StageOutcome::NotReached | StageOutcome::Skipped => ("-", Ink::Dim),
     };
-    let line = format!(
-        "{:<19} claims {:<16} reached {reached:<16} {:>7}",
-        stage.name,
-        stage.claims.as_str(),
-        took.unwrap_or_default()
-    );
+    let (name, claims, took) = (&stage.name, stage.claims.as_str(), took.unwrap_or_default());
+    let line = if items.is_narrow {
+        let took = if took.is_empty() { took } else { format!(", {took}") };
+        format!("{name} reached {reached}{took}")
+    } else {
+        format!("{name:<19} claims {claims:<16} reached {reached:<16} {took:>7}")
+    };
     items.push(Rank::Stage, &format!("  {mark} "), line.trim_end(), ink);
     let mut note = |text: &str| items.push(Rank::Aside, "      ", text, Ink::Plain);
     if let Some(reason) = &report.not_tested {

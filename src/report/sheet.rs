@@ -62,7 +62,8 @@ impl Sheet {
         Self { reserved: rows, ..self }
     }
 
-    fn columns(&self) -> usize {
+    /// How wide a row is.
+    pub(super) fn columns(&self) -> usize {
         self.screen.map_or(SCREEN_COLUMNS, |look| look.columns)
     }
 

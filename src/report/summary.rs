@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use super::catalogue::explained_by;
 use super::closing::Closing;
 use super::github::Annotation;
+use super::human::names_only_the_rule;
 use crate::machine::{Class, EvidenceRef, StageReport, Verdict};
 use crate::plan::{Evidence, StagePlan};
 use crate::text::{markdown_code, markdown_fence, markdown_text, terminal_line};
@@ -107,7 +108,8 @@ fn cause(page: &mut Page, closing: &Closing<'_>, verdict: &Verdict) {
         let _ = writeln!(lines, "- **{label}:** {value}");
     };
     line("Cause", format!("{}: {}", code(&verdict.cause), text(&verdict.title)));
-    if !verdict.detail.is_empty() {
+    let rule = verdict.rule.as_ref().map(|rule| rule.id.as_str());
+    if !verdict.detail.is_empty() && !names_only_the_rule(&verdict.detail, rule) {
         line("Detail", code(&verdict.detail));
     }
     if let Some(rule) = &verdict.rule {

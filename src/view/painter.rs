@@ -13,6 +13,9 @@ const SHOW: &str = "\x1b[?2026l";
 /// Erases what stands behind the cursor in its line, and below it as well.
 const ERASE_LINE: &str = "\x1b[K";
 const ERASE_BELOW: &str = "\x1b[J";
+/// The same from the first row of the block on. Not in one go: where that row is the window's first, tmux takes it for the
+/// whole window's end, and keeps what was there in its history.
+const ERASE_BLOCK: &str = "\x1b[K\n\x1b[J\x1b[A";
 
 /// Knows what the block looks like on the terminal.
 #[derive(Debug, Default)]
@@ -32,10 +35,10 @@ impl Painter {
         if height > 0 {
             let _ = write!(text, "\r\x1b[{height}A");
         }
-        if above.is_empty() && self.columns == look.columns {
+        if above.is_empty() && self.columns == look.columns && !block.is_empty() {
             self.changes(&mut text, &block);
         } else {
-            text.push_str(ERASE_BELOW);
+            text.push_str(if height > 0 { ERASE_BLOCK } else { ERASE_BELOW });
             text.push_str(above);
             if !above.is_empty() && !above.ends_with('\n') {
                 text.push('\n');

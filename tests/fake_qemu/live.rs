@@ -165,7 +165,9 @@ fn the_shell_has_the_terminal_while_the_run_is_stopped() {
     }
     let before = window.rest();
     assert!(
-        before.trim_end_matches("\x1b[?2026l").ends_with("\x1b[J"),
+        before
+            .trim_end_matches("\x1b[?2026l")
+            .ends_with("\x1b[K\r\n\x1b[J\x1b[A"),
         "the view is gone: {before:?}"
     );
     window.signal(Signal::CONT);

@@ -27,7 +27,7 @@ fn next_change(window: &mut Window, from: usize) -> String {
 
 /// True if the change takes the whole view away first, as it does in a window of another width.
 fn is_anew(change: &str) -> bool {
-    let erased = regex::Regex::new("^\x1b\\[\\?2026h\r\x1b\\[[0-9]+A\x1b\\[J").unwrap();
+    let erased = regex::Regex::new("^\x1b\\[\\?2026h\r\x1b\\[[0-9]+A\x1b\\[K\r?\n\x1b\\[J").unwrap();
     erased.is_match(change)
 }
 

@@ -41,7 +41,14 @@ proptest! {
             let lines: String = above.iter().flat_map(|line| [line, "\n"]).collect();
             let text = painter.paint(&lines, rows.clone(), &look);
             // A terminal's driver writes CR LF for a line's end.
-            screen.process(text.replace('\n', "\r\n").as_bytes());
+            for piece in text.replace('\n', "\r\n").split_inclusive("\x1b[J") {
+                screen.process(piece.strip_suffix("\x1b[J").unwrap_or(piece).as_bytes());
+                if piece.ends_with("\x1b[J") {
+                    let is_empty = screen.screen().contents().is_empty();
+                    prop_assert!(is_empty || screen.screen().cursor_position() != (0, 0), "tmux would keep it");
+                    screen.process(b"\x1b[J");
+                }
+            }
             for line in &above {
                 let pieces = line.as_bytes().chunks(30).map(|piece| String::from_utf8_lossy(piece).into_owned());
                 printed.extend(if line.is_empty() { vec![String::new()] } else { pieces.collect() });
@@ -78,8 +85,8 @@ fn a_window_that_has_become_narrow_breaks_rows_that_were_one() {
     painter.paint("", vec![row(&wide), row(&wide)], &wide);
     let text = painter.paint("", vec![row(&narrow)], &narrow);
     // Two rows of 25 columns take three each.
-    assert!(text.contains("\r\x1b[6A\x1b[J"), "{text:?}");
+    assert!(text.contains("\r\x1b[6A\x1b[K\n\x1b[J\x1b[A"), "{text:?}");
     let text = painter.paint("", Vec::new(), &narrow);
-    assert!(text.contains("\r\x1b[1A\x1b[J"), "{text:?}");
+    assert!(text.contains("\r\x1b[1A\x1b[K\n\x1b[J\x1b[A"), "{text:?}");
     assert_eq!(painter.paint("", Vec::new(), &narrow), "");
 }

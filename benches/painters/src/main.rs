@@ -6,6 +6,7 @@
 
 mod screen;
 mod script;
+mod with_cells;
 mod with_indicatif;
 mod with_ratatui;
 
@@ -29,7 +30,7 @@ impl Paint for Painter {
 
 type Make = fn() -> Box<dyn Paint>;
 
-const PAINTERS: [(&str, Make); 4] = [
+const PAINTERS: [(&str, Make); 5] = [
     ("bootgate's own", || Box::new(Painter::default())),
     (
         "indicatif, a bar for each row",
@@ -40,6 +41,9 @@ const PAINTERS: [(&str, Make); 4] = [
         || Box::new(with_indicatif::One::new()),
     ),
     ("ratatui-core, inline", || Box::new(with_ratatui::Inline::default())),
+    ("bootgate's own, with ratatui-core's differ", || {
+        Box::new(with_cells::Cells::default())
+    }),
 ];
 
 fn main() {

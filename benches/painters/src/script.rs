@@ -76,7 +76,7 @@ pub(crate) fn frames(columns: usize) -> Vec<Frame> {
     run.deadlines = Deadlines::default();
     run.arm(90, DeadlineKind::Hold, 1800);
     run.settle(State::Held);
-    show(&run, 90, "   89.00s  Installing → Held\n\nVerdict: failed (1)\n");
+    show(&run, 90, "   89.00s  Installing → Held\n\nVerdict:  failed (1)\n");
     for tick in 0..10 * LOOKS {
         show(&run, 90 + tick / LOOKS, "");
     }

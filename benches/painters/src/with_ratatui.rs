@@ -35,7 +35,7 @@ impl Steps {
         self.at = to;
     }
 }
-fn sgr(cell: &Cell) -> &'static str {
+pub(crate) fn sgr(cell: &Cell) -> &'static str {
     if cell.modifier.contains(Modifier::DIM) {
         return "2";
     }
@@ -130,7 +130,7 @@ pub(crate) struct Inline {
 }
 
 /// Our colours as cells: rows are kept as painted text.
-fn put(buffer: &mut ratatui_core::buffer::Buffer, y: u16, painted: &str) {
+pub(crate) fn put(buffer: &mut ratatui_core::buffer::Buffer, y: u16, painted: &str) {
     let (mut x, mut style) = (buffer.area.x, Style::default());
     for piece in crate::screen::pieces(painted) {
         if let Some(parameters) = piece.strip_prefix("\x1b[") {

@@ -134,7 +134,7 @@ async fn a_terminal_changes_ten_times_a_second_at_most_and_only_when_something_h
     assert_eq!(bench.taken().len(), 10);
     let last = bench.end().await;
     assert_eq!(last.len(), 1);
-    assert!(last[0].1.ends_with("\x1b[Jlast words\n\x1b[?2026l"), "{last:?}");
+    assert!(last[0].1.ends_with("\x1b[J\x1b[Alast words\n\x1b[?2026l"), "{last:?}");
 }
 
 #[tokio::test(start_paused = true)]
@@ -149,7 +149,10 @@ async fn nothing_is_drawn_while_the_terminal_is_the_shells() {
         .unwrap();
     is_gone.await.unwrap();
     let drawn = bench.taken();
-    assert!(drawn.last().unwrap().1.ends_with("A\x1b[J\x1b[?2026l"), "{drawn:?}");
+    assert!(
+        drawn.last().unwrap().1.ends_with("A\x1b[K\n\x1b[J\x1b[A\x1b[?2026l"),
+        "{drawn:?}"
+    );
     bench.until(9_000).await;
     assert_eq!(bench.taken(), []);
     bench.texts.send(Text::Resume).await.unwrap();

@@ -68,7 +68,7 @@ fn run(result: &Value) -> Markup {
     let next: Vec<String> = inspect.into_iter().chain(explain).collect();
     html! {
         @if !told.is_empty() { dt { "Run" } dd { (told.join(", ")) } }
-        @if !next.is_empty() { dt { "Next" } dd { @for (at, command) in next.iter().enumerate() { @if at > 0 { ", " } code { (command) } } } }
+        @if !next.is_empty() { dt { "Next" } dd { @for (at, command) in next.iter().enumerate() { @if at > 0 { br; } code { (command) } } } }
     }
 }
 
