@@ -78,6 +78,7 @@ fn survey(kind: u32, mut word: impl FnMut() -> String) -> Survey {
         system: has(18).then_some(outline),
         encrypted: if has(19) { vec![word()] } else { Vec::new() },
         unseen: vec![word(), word()],
+        cut: has(20).then(&mut word),
         record: None,
     }
 }
