@@ -13,6 +13,7 @@ mod form;
 mod iso;
 mod listing;
 mod menu;
+mod menu_order;
 mod outline;
 mod people;
 mod rebuild;
