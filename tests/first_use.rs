@@ -131,6 +131,81 @@ fn what_is_no_image_is_told_and_nothing_is_written() {
     insta::assert_snapshot!("init_refused", pages.join("\n"));
 }
 
+/// Makes files by a script in a directory.
+fn scripted(directory: &Path, script: &str) {
+    let mut command = Command::new("bash");
+    let made = command.args(["-euc", script]).current_dir(directory).output().unwrap();
+    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+}
+
+/// mkfs.fat leaves a boot sector that says that there is nothing to boot.
+#[test]
+fn a_stick_without_a_partition_table_boots_by_what_lies_on_it() {
+    let directory = tempfile::tempdir().unwrap();
+    let make = "truncate -s 40M stick.img; mkfs.vfat stick.img >/dev/null; mmd -i stick.img ::EFI ::EFI/BOOT
+        echo x >x; mcopy -i stick.img x ::EFI/BOOT/BOOTX64.EFI
+        printf 'label live\n kernel linux\n append console=ttyS0\n' >s; mcopy -i stick.img s ::syslinux.cfg";
+    scripted(directory.path(), make);
+    let gate = gate_of(directory.path(), "stick.img");
+    for words in [
+        "firmware = \"uefi\"",
+        "BIOS: nothing was seen",
+        "`live` of `the whole disk (fat):/syslinux.cfg`",
+    ] {
+        assert!(gate.contains(words), "{words}: {gate}");
+    }
+}
+
+#[test]
+fn a_disk_that_was_cut_off_is_told() {
+    let directory = tempfile::tempdir().unwrap();
+    disk(directory.path());
+    let cut = "qemu-img convert -O qcow2 disk.raw disk.qcow2; truncate -s 40M disk.raw; truncate -s -128K disk.qcow2";
+    scripted(directory.path(), cut);
+    for (image, words) in [
+        ("disk.raw", "9 MiB of volume 2 (luks) lie behind the end of the file"),
+        ("disk.qcow2", "`qemu-img check` finds it damaged"),
+    ] {
+        let seen = within(directory.path(), &["init", image, "-o", "-"]);
+        assert_eq!(seen.code, Some(0), "{seen:?}");
+        assert!(seen.stderr.contains(&format!("warning: the image may be cut off: {words}")), "{seen:?}");
+        assert!(seen.stdout.contains("# It may be cut off: "), "{seen:?}");
+    }
+}
+
+/// The gate of somebody who has forgotten to unpack the image, and that of a disk whose rest lies elsewhere.
+#[test]
+fn what_is_no_image_is_refused_before_a_run_as_well() {
+    let directory = tempfile::tempdir().unwrap();
+    disk(directory.path());
+    let gate = gate_of(directory.path(), "disk.raw");
+    let make = "gzip -k disk.raw; qemu-img create -q -f qcow2 -b disk.raw -F raw over.qcow2
+        qemu-img create -q -f qcow2 empty.qcow2 1G; mkfifo pipe; ln -s /dev/null null";
+    scripted(directory.path(), make);
+    for (image, format, words) in [
+        ("disk.raw.gz", "raw", ["it is compressed with gzip", "gunzip -k disk.raw.gz"]),
+        ("over.qcow2", "qcow2", ["what it does not hold itself lies in `disk.raw`", "qemu-img convert -O qcow2 over.qcow2 "]),
+    ] {
+        let refused = within(directory.path(), &["init", image, "-o", "-"]);
+        let gate = gate.replace("disk.raw", image).replace("\"raw\"", &format!("\"{format}\""));
+        std::fs::write(directory.path().join("gate.toml"), gate).unwrap();
+        let run = within(directory.path(), &["run", "gate.toml"]);
+        for seen in [refused, run] {
+            assert_eq!(seen.code, Some(2), "{seen:?}");
+            assert!(words.iter().all(|words| seen.stderr.contains(words)), "{seen:?}");
+        }
+    }
+    for (image, words) in [
+        ("empty.qcow2", "the disk in it has no partition table"),
+        ("pipe", "is a device or a pipe"),
+        ("null", "is a device or a pipe"),
+    ] {
+        let seen = within(directory.path(), &["init", image, "-o", "-"]);
+        assert_eq!(seen.code, Some(2), "{seen:?}");
+        assert!(seen.stderr.contains(words), "{seen:?}");
+    }
+}
+
 #[test]
 fn a_gate_file_is_never_replaced_unasked() {
     let directory = tempfile::tempdir().unwrap();

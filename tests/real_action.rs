@@ -236,11 +236,13 @@ fn a_release_is_installed_by_its_digest_only() {
     assert_eq!(names(&github(&refused.log)), ["error"]);
     let releases = job.path("releases/v1");
     std::fs::create_dir_all(&releases).unwrap();
-    let archive = releases.join("bootgate-x86_64-unknown-linux-gnu.tar.gz");
+    // As `.github/release/build.sh` makes it.
+    let name = format!("bootgate-1-{}-unknown-linux-musl", std::env::consts::ARCH);
+    let archive = releases.join(format!("{name}.tar.gz"));
     let packed = Command::new("tar")
         .args(["-czhf"])
         .arg(&archive)
-        .arg("-C")
+        .args(["--transform", &format!("s,^,{name}/bin/,"), "-C"])
         .arg(job.path("bin"))
         .arg("bootgate")
         .status();

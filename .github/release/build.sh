@@ -76,5 +76,11 @@ for each in man/man1/bootgate.1.gz man/man1/bootgate-run.1.gz bash-completion/co
   zsh/vendor-completions/_bootgate fish/vendor_completions.d/bootgate.fish doc/bootgate/README.md; do
   [[ -s $tried/$name/share/$each && -s $tried/deb/usr/share/$each ]] || fail "share/$each is not in both, or empty"
 done
+# As the action installs a release.
+mkdir -p "$tried/releases" "$tried/runner"
+ln -s "$output" "$tried/releases/v$version"
+RUNNER_TEMP=$tried/runner GITHUB_PATH=$tried/path VERSION=v$version SHA256=$(sha256sum "$output/$name.tar.gz" | cut -d ' ' -f 1) \
+  BOOTGATE_RELEASES=file://$tried/releases "$repository/.github/actions/gate/install.sh" >/dev/null
+[[ $("$tried/runner/bootgate/bin/bootgate" --version) == "bootgate $version" ]] || fail 'the action does not install it'
 (cd "$output" && sha256sum -- *.tar.gz *.deb >"SHA256SUMS-$(uname -m)" && sha256sum --check --strict --quiet "SHA256SUMS-$(uname -m)")
 ls -l "$output"

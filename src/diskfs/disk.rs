@@ -25,6 +25,8 @@ pub struct Volume {
     pub start_bytes: u64,
     /// Its size in bytes, without what the table claims behind the disk's end.
     pub size_bytes: u64,
+    /// What the table claims behind the disk's end, in bytes: the disk's file was cut off, or the table is wrong.
+    pub missing_bytes: u64,
     /// Its name in the partition table. The guest's.
     pub name: String,
     /// The file system's own label. The guest's.
@@ -320,6 +322,7 @@ fn volume(disk: &Source, partition: Partition) -> io::Result<Volume> {
         number: partition.number,
         start_bytes: partition.start,
         size_bytes: part.size_bytes(),
+        missing_bytes: partition.size_bytes.saturating_sub(part.size_bytes()),
         name: partition.name,
         label: label(&part, kind),
         kind,

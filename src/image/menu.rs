@@ -19,6 +19,10 @@ pub struct MenuEntry {
     pub title: String,
     /// What the kernel is told.
     pub arguments: String,
+    /// True if it stands in a configuration of SYSLINUX, which a BIOS starts and UEFI mostly does not.
+    pub of_syslinux: bool,
+    /// True if it starts by itself, as far as the configuration says so.
+    pub is_default: bool,
 }
 
 impl MenuEntry {
@@ -39,18 +43,27 @@ pub(super) fn entries(file: &str, text: &str) -> Vec<MenuEntry> {
     let variables = variables(text);
     let mut entries: Vec<MenuEntry> = Vec::new();
     let mut title = String::new();
-    let mut pending = false;
+    let (mut pending, mut of_syslinux, mut is_default) = (false, false, false);
     for line in text.lines().map(str::trim) {
         let (word, rest) = line.split_once(char::is_whitespace).unwrap_or((line, ""));
         let rest = rest.trim();
         let arguments = match word.to_ascii_lowercase().as_str() {
             "menuentry" => {
-                title = quoted(rest);
+                (title, of_syslinux) = (quoted(rest), false);
                 continue;
             }
             // ISOLINUX: `kernel` and `append` stand on lines of their own; systemd-boot: `title` and `options`.
             "label" | "title" => {
-                (title, pending) = (rest.to_owned(), false);
+                (title, pending, is_default) = (rest.to_owned(), false, false);
+                of_syslinux = word.eq_ignore_ascii_case("label");
+                continue;
+            }
+            // Above the entry's kernel or below it.
+            "menu" if of_syslinux && rest.eq_ignore_ascii_case("default") => {
+                is_default = true;
+                if let Some(entry) = entries.last_mut().filter(|_| pending) {
+                    entry.is_default = true;
+                }
                 continue;
             }
             "linux" | "linuxefi" | "linux16" | "kernel" => {
@@ -74,7 +87,10 @@ pub(super) fn entries(file: &str, text: &str) -> Vec<MenuEntry> {
             file: file.to_owned(),
             title: title.clone(),
             arguments: shortened(&expanded(arguments, &variables, 0)),
+            of_syslinux,
+            is_default,
         });
+        is_default = false;
     }
     entries
 }
@@ -153,6 +169,7 @@ mod tests {
         let isolinux = "default live\nappend global\nlabel live\n  menu label ^Live\n  kernel /live/vmlinuz\n  append initrd=/i boot=live\n";
         let found = entries("/isolinux/isolinux.cfg", isolinux);
         assert_eq!((found.len(), found[0].arguments.as_str()), (1, "initrd=/i boot=live"));
+        assert!(found[0].of_syslinux && !found[0].is_default);
         let entry = "title  Some OS\nlinux /vmlinuz\ninitrd /i\noptions root=UUID=1 rw console=ttyS0\n";
         let found = entries("/loader/entries/a.conf", entry);
         assert_eq!(found[0].title, "Some OS");

@@ -8,7 +8,8 @@ use super::debug::ROOTS;
 use super::el_torito::{self, Volume};
 use super::error::ImageError;
 use super::iso::{Iso, IsoFile};
-use super::menu::{self, MenuEntry};
+use super::menu::MenuEntry;
+use super::menu_order::menu;
 use super::outline::{Outline, outline};
 use super::squashfs::Squashfs;
 use super::system::{SomeFile, System};
@@ -39,12 +40,7 @@ pub fn survey_iso(path: &Path) -> Result<IsoSurvey, ImageError> {
     let iso = Iso::open(path)?;
     let volume = el_torito::volume(&iso)?;
     let configs = boot_config::read(&iso);
-    let mut entries: Vec<MenuEntry> = configs
-        .iter()
-        .flat_map(|(path, text)| menu::entries(path, text))
-        .collect();
-    // A configuration that is made for the medium comes before one of a theme or a sub-menu.
-    entries.sort_by_key(|entry| entry.file.matches('/').count());
+    let entries = menu(&configs);
     let mut unseen = Vec::new();
     let wanted = boot_config::units(&configs);
     let system = match system(&iso, &wanted, &mut unseen) {
@@ -150,10 +146,7 @@ pub fn outline_of(
 
 /// What the configurations of boot loaders start: pairs of a path and a text.
 pub fn menu_of(configs: &[(String, String)]) -> Vec<MenuEntry> {
-    configs
-        .iter()
-        .flat_map(|(path, text)| menu::entries(path, text))
-        .collect()
+    menu(configs)
 }
 
 /// Boot loaders by the paths of files, which begin with a slash.

@@ -21,9 +21,8 @@ pub(super) fn firmware(survey: &Survey) -> &'static str {
 
 /// The entry that the firmware's boot loader starts, as far as it can be told: the first of its menu.
 pub(super) fn entry(survey: &Survey) -> Option<&MenuEntry> {
-    let of_syslinux = |entry: &&MenuEntry| entry.file.contains("linux/") || entry.file.contains("linux.cfg");
     let prefers = firmware(survey) == "bios";
-    let own = survey.entries.iter().find(|entry| of_syslinux(entry) == prefers);
+    let own = survey.entries.iter().find(|entry| entry.of_syslinux == prefers);
     own.or(survey.entries.first())
 }
 

@@ -9,8 +9,8 @@ use super::error::InitError;
 use crate::diskfs::{Disk, DiskFsError, Entry, EntryKind, Kind, Volume, WalkLimits, Walked};
 use crate::image::{MenuEntry, Outline, SomeFile, loaders_of, menu_of, outline_of};
 use crate::plan::DiskFormat;
-use crate::qemu::disk::{Layer, flatten, has_boot_code};
-use crate::units::MIB;
+use crate::qemu::disk::{Layer, flatten, has_boot_code, is_damaged};
+use crate::units::{ByteSize, MIB};
 
 /// How far each volume is looked at: what tells how a system is set up is small.
 const LIMITS: WalkLimits = WalkLimits {
@@ -49,6 +49,8 @@ const SYSTEM_DIRECTORIES: [(&str, usize); 17] = [
     ("/home", 3),
     ("/usr/lib/os-release", 1),
 ];
+/// Where SYSLINUX puts its files on a FAT file system if it is told nothing else.
+const FAT_ROOT: (&str, usize) = ("/", 1);
 /// The boot loader that a UEFI without variables of its own starts on x86-64 (UEFI specification, 3.5.1.1).
 const FALLBACK: &str = "/efi/boot/bootx64.efi";
 
@@ -62,6 +64,8 @@ pub(super) struct DiskSurvey {
     pub(super) system: Option<Outline>,
     pub(super) encrypted: Vec<String>,
     pub(super) unseen: Vec<String>,
+    /// What tells that the file may end too early.
+    pub(super) cut: Option<String>,
     /// Volumes that hold something that is known.
     pub(super) volumes: usize,
 }
@@ -88,20 +92,28 @@ pub(super) fn qcow2(path: &Path) -> Result<DiskSurvey, InitError> {
     };
     let runtime = runtime.map_err(InitError::Runtime)?;
     runtime.block_on(flatten(&qemu, &[layer], &copy.0))?;
-    raw(&copy.0)
+    let mut survey = raw(&copy.0)?;
+    if runtime.block_on(is_damaged(&qemu, path)).unwrap_or(false) {
+        survey.cut = Some("`qemu-img check` finds it damaged, as one that was cut off is".to_owned());
+    }
+    Ok(survey)
 }
 
 /// Looks into a raw disk.
 pub(super) fn raw(path: &Path) -> Result<DiskSurvey, InitError> {
     let disk = Disk::open_without_guestfish(path)?;
     let mut survey = DiskSurvey::default();
-    if has_boot_code(path).unwrap_or(false) && has_boot_signature(path) {
+    if has_boot_code(path).unwrap_or(false) && is_boot_sector(path) {
         survey.bios = Some("the first sector holds boot code".to_owned());
     }
     let mut configs = Vec::new();
     let mut root = None;
     for volume in disk.volumes() {
         let told = told(volume);
+        if volume.missing_bytes > 0 && survey.cut.is_none() {
+            let missing = ByteSize(volume.missing_bytes);
+            survey.cut = Some(format!("{missing} of {told} lie behind the end of the file"));
+        }
         match volume.kind {
             Kind::Luks => survey.encrypted.push(told.clone()),
             kind if kind.is_read_here() => match boot_files(&disk, volume, &mut survey) {
@@ -124,11 +136,15 @@ pub(super) fn raw(path: &Path) -> Result<DiskSurvey, InitError> {
     Ok(survey)
 }
 
-/// A BIOS starts nothing else.
-fn has_boot_signature(path: &Path) -> bool {
-    let mut signature = [0; 2];
-    let read = File::open(path).and_then(|file| file.read_exact_at(&mut signature, 510));
-    read.is_ok() && signature == [0x55, 0xaa]
+/// What the boot sectors of FAT say that only tell that there is no boot loader: those of mkfs.fat and of mformat.
+const NO_BOOT_LOADER: [&[u8]; 2] = [b"This is not a bootable disk", b"This disk is not bootable"];
+
+/// True if a BIOS starts it, and it is more than a message.
+fn is_boot_sector(path: &Path) -> bool {
+    let mut sector = [0; 512];
+    let read = File::open(path).and_then(|file| file.read_exact_at(&mut sector, 0));
+    let says = |words: &&[u8]| sector.windows(words.len()).any(|part| part == *words);
+    read.is_ok() && sector[510..] == [0x55, 0xaa] && !NO_BOOT_LOADER.iter().any(says)
 }
 
 /// `volume 3 (ext4)`.
@@ -146,9 +162,11 @@ fn text(bytes: &[u8]) -> String {
 /// The boot loaders' configurations of a volume; what they are is added to the survey.
 fn boot_files(disk: &Disk, volume: &Volume, survey: &mut DiskSurvey) -> Result<Vec<(String, String)>, DiskFsError> {
     // FAT finds a directory by its name in any case, so it would be walked twice.
+    let is_fat = volume.kind == Kind::Fat;
     let directories: Vec<_> = BOOT_DIRECTORIES
         .into_iter()
-        .filter(|(path, _)| volume.kind != Kind::Fat || *path != "/efi")
+        .filter(|(path, _)| !is_fat || *path != "/efi")
+        .chain(is_fat.then_some(FAT_ROOT))
         .collect();
     let walked = disk.walk(volume, &directories, LIMITS)?;
     let within = |path: &str| format!("{}:{path}", told(volume));

@@ -78,6 +78,9 @@ fn write_image(page: &mut Page, survey: &Survey, image: &GateImage) {
     if let Some(loaders) = wording::loaders(survey) {
         page.note(&loaders);
     }
+    if let Some(cut) = &survey.cut {
+        page.note(&format!("It may be cut off: {}.", wording::plain(cut)));
+    }
     if !survey.encrypted.is_empty() {
         let all = survey
             .encrypted
@@ -154,6 +157,12 @@ fn seen(survey: &Survey, access: &Access) -> Vec<String> {
 
 fn warnings(survey: &Survey) -> Vec<String> {
     let mut warnings = Vec::new();
+    if let Some(cut) = &survey.cut {
+        warnings.push(format!(
+            "the image may be cut off: {}; check it against its published digest",
+            wording::plain(cut)
+        ));
+    }
     if !blocks::is_serial(survey) {
         warnings.push(
             "the kernel's console is not on the serial port: the gate sees nothing of the system until the image has \

@@ -31,8 +31,10 @@ pub enum InitError {
     NotAnImage {
         /// The file.
         path: PathBuf,
-        /// What was looked for.
+        /// What it is, or what was looked for.
         why: String,
+        /// What makes an image of it, if that is known.
+        mend: Option<String>,
     },
     /// An ISO image could not be looked into.
     #[error(transparent)]
@@ -57,11 +59,10 @@ impl InitError {
             }
             Self::Unreadable { .. } => "check the file's owner and mode: `ls -l` tells".to_owned(),
             Self::NotAFile { .. } => "name the file of an ISO image, or of a raw or qcow2 disk".to_owned(),
-            Self::NotAnImage { .. } => {
-                "name an ISO image, or a raw or qcow2 disk; unpack it first if it is compressed \
-                (`xz -d`, `gunzip`, `unzstd`); convert other formats with `qemu-img convert -O qcow2`"
-                    .to_owned()
-            }
+            Self::NotAnImage { mend: Some(mend), .. } => mend.clone(),
+            Self::NotAnImage { mend: None, .. } => "name an ISO image, or a raw or qcow2 disk; convert other formats \
+                with `qemu-img convert -O qcow2`"
+                .to_owned(),
             Self::Iso(error) => error.mend(),
             Self::Disk(error) => error.mend(),
             Self::Flatten(error) => error.mend().to_owned(),

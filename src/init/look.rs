@@ -6,27 +6,13 @@ use std::path::{Path, PathBuf};
 
 use super::disk::{self, DiskSurvey};
 use super::error::InitError;
-use crate::image::{DebugRecord, IsoSurvey, Volume, survey_iso};
+use crate::image::{DebugRecord, Foreign, IsoSurvey, Volume, foreign, is_qcow2, survey_iso};
 use crate::image::{MenuEntry, Outline};
 use crate::plan::DiskFormat;
 
 /// Where an ISO image has its first descriptor, and what every descriptor begins with behind its type (ECMA-119, 8.1).
 const ISO_AT_BYTES: u64 = 32 * 1024 + 1;
 const ISO_BEGIN: &[u8] = b"CD001";
-/// What a qcow2 begins with (QEMU's docs/interop/qcow2.txt).
-const QCOW2_BEGIN: &[u8] = b"QFI\xfb";
-/// Forms that are no images of disks, by how they begin, with what to call them.
-const OTHERS: [(&[u8], &str); 9] = [
-    (b"\x1f\x8b", "it is compressed with gzip"),
-    (b"\xfd7zXZ", "it is compressed with xz"),
-    (b"\x28\xb5\x2f\xfd", "it is compressed with zstd"),
-    (b"BZh", "it is compressed with bzip2"),
-    (b"PK\x03\x04", "it is a ZIP archive"),
-    (b"KDMV", "it is a VMDK disk"),
-    (b"# Disk DescriptorFile", "it is the description of a VMDK disk"),
-    (b"conectix", "it is a VHD disk"),
-    (b"vhdxfile", "it is a VHDX disk"),
-];
 /// The smallest file that is taken for a disk, in bytes: a sector.
 const DISK_BYTES_MIN: u64 = 512;
 
@@ -60,6 +46,8 @@ pub struct Survey {
     pub encrypted: Vec<String>,
     /// What was not looked into.
     pub unseen: Vec<String>,
+    /// What tells that the file may end too early.
+    pub cut: Option<String>,
     /// The record beside a debug image.
     pub record: Option<DebugRecord>,
 }
@@ -84,9 +72,6 @@ pub fn look(path: &Path) -> Result<Survey, InitError> {
         });
     }
     let file = File::open(path).map_err(unreadable)?;
-    let mut head = [0; 32];
-    let length = file.read_at(&mut head, 0).map_err(unreadable)?;
-    let head = &head[..length];
     let mut descriptor = [0; ISO_BEGIN.len()];
     if file.read_exact_at(&mut descriptor, ISO_AT_BYTES).is_ok() && descriptor == ISO_BEGIN {
         return Ok(of_iso(path, survey_iso(path)?));
@@ -94,22 +79,33 @@ pub fn look(path: &Path) -> Result<Survey, InitError> {
     let not_an_image = |why: &str| InitError::NotAnImage {
         path: path.to_owned(),
         why: why.to_owned(),
+        mend: None,
     };
-    if head.starts_with(QCOW2_BEGIN) {
-        return Ok(of_disk(path, DiskFormat::Qcow2, disk::qcow2(path)?));
+    if let Some(Foreign { what, mend }) = foreign(path).map_err(unreadable)? {
+        return Err(InitError::NotAnImage {
+            path: path.to_owned(),
+            why: what,
+            mend: Some(mend),
+        });
     }
-    if let Some((_, what)) = OTHERS.iter().find(|(begin, _)| head.starts_with(begin)) {
-        return Err(not_an_image(what));
-    }
-    if kind.len() < DISK_BYTES_MIN {
-        return Err(not_an_image("it is smaller than a sector"));
-    }
-    let survey = disk::raw(path)?;
+    let (format, survey) = if is_qcow2(path).map_err(unreadable)? {
+        (DiskFormat::Qcow2, disk::qcow2(path)?)
+    } else {
+        match kind.len() {
+            0 => return Err(not_an_image("it is empty")),
+            1..DISK_BYTES_MIN => return Err(not_an_image("it is smaller than a sector")),
+            _ => (DiskFormat::Raw, disk::raw(path)?),
+        }
+    };
     if survey.bios.is_none() && survey.volumes == 0 {
-        let why = "it has no volume of an ISO image, no qcow2 header, no partition table and no boot sector";
-        return Err(not_an_image(why));
+        return Err(not_an_image(match format {
+            DiskFormat::Qcow2 => "the disk in it has no partition table, no file system and no boot sector",
+            DiskFormat::Raw => {
+                "it has no volume of an ISO image, no qcow2 header, no partition table and no boot sector"
+            }
+        }));
     }
-    Ok(of_disk(path, DiskFormat::Raw, survey))
+    Ok(of_disk(path, format, survey))
 }
 
 fn of_iso(path: &Path, survey: IsoSurvey) -> Survey {
@@ -124,6 +120,7 @@ fn of_iso(path: &Path, survey: IsoSurvey) -> Survey {
         system: survey.system,
         encrypted: Vec::new(),
         unseen: survey.unseen,
+        cut: None,
         // One that can't be read is told by the run that uses it.
         record: DebugRecord::of(path).ok().flatten(),
     }
@@ -140,6 +137,7 @@ fn of_disk(path: &Path, format: DiskFormat, survey: DiskSurvey) -> Survey {
         system: survey.system,
         encrypted: survey.encrypted,
         unseen: survey.unseen,
+        cut: survey.cut,
         record: None,
     }
 }

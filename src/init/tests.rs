@@ -57,6 +57,8 @@ fn survey(kind: u32, mut word: impl FnMut() -> String) -> Survey {
         file: word(),
         title: word(),
         arguments: format!("{console} {}", word()),
+        of_syslinux: has(21),
+        is_default: has(22),
     };
     let medium = if has(14) {
         Medium::Iso(Volume {
@@ -78,6 +80,7 @@ fn survey(kind: u32, mut word: impl FnMut() -> String) -> Survey {
         system: has(18).then_some(outline),
         encrypted: if has(19) { vec![word()] } else { Vec::new() },
         unseen: vec![word(), word()],
+        cut: has(20).then(&mut word),
         record: None,
     }
 }

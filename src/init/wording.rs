@@ -19,7 +19,13 @@ pub(super) fn system(survey: &Survey) -> String {
         if !survey.encrypted.is_empty() {
             return "The system lies in an encrypted volume, or where it could not be read.".to_owned();
         }
-        return "No system was found where it could be read; it may lie in the initial RAM disk.".to_owned();
+        return match survey.unseen.as_slice() {
+            [] => "No system was found in it.".to_owned(),
+            unseen => format!(
+                "No system was found where it could be read. Not looked into: {}.",
+                unseen.iter().map(|what| plain(what)).collect::<Vec<_>>().join("; ")
+            ),
+        };
     };
     let place = quote(&system.place);
     let name = match &system.name {

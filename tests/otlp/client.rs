@@ -108,88 +108,81 @@ fn a_connection_that_is_cut_hints_at_the_certificate() {
     }
 }
 
+/// Each line is of one variable's file; nothing is sent.
+fn assert_told(variables: &[(&str, &str)], problem: &str) {
+    let seen = send(NOWHERE, variables);
+    assert_eq!(seen.code, Some(2), "{seen:?}");
+    assert!(
+        seen.stderr.starts_with(&format!("error: {problem}")),
+        "{problem}: {seen:?}"
+    );
+    assert_eq!(seen.stderr.lines().count(), 1, "{seen:?}");
+    // Without TLS nobody is shown anything.
+    let seen = send("http://127.0.0.1:1", variables);
+    assert_eq!(seen.code, Some(4), "{seen:?}");
+}
+
 #[test]
-fn what_is_no_certificate_with_its_key_is_told_in_a_line() {
+fn a_certificate_and_a_key_that_are_no_pair_are_told_in_a_line() {
     let (ours, other) = (certificates(), certificates());
+    let (pem, key, other) = (
+        ours.path("client.pem"),
+        ours.path("client.key"),
+        other.path("client.key"),
+    );
+    assert_told(&[(CERTIFICATE, &pem)], &format!("{CERTIFICATE} is set without {KEY}: "));
+    assert_told(
+        &[(TRACES_KEY, &key)],
+        &format!("{TRACES_KEY} is set without {CERTIFICATE}: "),
+    );
+    assert_told(
+        &[(CERTIFICATE, &pem), (KEY, &other)],
+        &format!("the key in {other} ({KEY}) does not belong to the certificate in {pem} ({CERTIFICATE})"),
+    );
+}
+
+#[test]
+fn a_file_that_can_not_be_used_is_told_in_a_line() {
+    let ours = certificates();
     let (pem, key) = (ours.path("client.pem"), ours.path("client.key"));
+    let file = |name: &str, text: &str, mode: u32| {
+        let path = ours.path(name);
+        fs::write(&path, text).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
+        path
+    };
+    let garbage = |what: &str| format!("-----BEGIN {what}-----\nAAAA\n-----END {what}-----\n");
     let missing = ours.path("missing.pem");
-    let encrypted = ours.path("encrypted.key");
-    let words = "-----BEGIN ENCRYPTED PRIVATE KEY-----\nAAAA\n-----END ENCRYPTED PRIVATE KEY-----\n";
-    fs::write(&encrypted, words).unwrap();
-    fs::set_permissions(&encrypted, fs::Permissions::from_mode(0o600)).unwrap();
-    let garbage = ours.path("garbage.pem");
-    fs::write(
-        &garbage,
-        "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n",
-    )
-    .unwrap();
-    let garbled = ours.path("garbled.key");
-    fs::write(
-        &garbled,
-        "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n",
-    )
-    .unwrap();
-    fs::set_permissions(&garbled, fs::Permissions::from_mode(0o600)).unwrap();
-    let open = ours.path("open.key");
-    fs::copy(&key, &open).unwrap();
-    fs::set_permissions(&open, fs::Permissions::from_mode(0o644)).unwrap();
-    for (variables, problem) in [
+    for (certificate, problem) in [
+        (&missing, "it can't be read: No such file"),
         (
-            &[(CERTIFICATE, &*pem)][..],
-            format!("{CERTIFICATE} is set without {KEY}: "),
+            &file("garbage.pem", &garbage("CERTIFICATE"), 0o644),
+            "it can't be used: ",
         ),
-        (
-            &[(TRACES_KEY, &*key)],
-            format!("{TRACES_KEY} is set without {CERTIFICATE}: "),
-        ),
-        (
-            &[(CERTIFICATE, &*missing), (KEY, &*key)],
-            format!("{CERTIFICATE} names {missing} as the certificate of this client: it can't be read: No such file"),
-        ),
-        (
-            &[(CERTIFICATE, &*pem), (KEY, &*missing)],
-            format!("{KEY} names {missing} as the key of this client: it can't be read: No such file"),
-        ),
-        (
-            &[(CERTIFICATE, &*pem), (KEY, &*open)],
-            format!(
-                "{KEY} names {open} as the key of this client: everybody on this host may read or write it (mode 644)"
-            ),
-        ),
-        (
-            &[(CERTIFICATE, &*pem), (KEY, &*encrypted)],
-            format!("{KEY} names {encrypted} as the key of this client: its key is encrypted"),
-        ),
-        (
-            &[(CERTIFICATE, &*pem), (KEY, &*garbled)],
-            format!("{KEY} names {garbled} as the key of this client: it is not a key of a kind that TLS uses here"),
-        ),
-        (
-            &[(CERTIFICATE, &*garbage), (KEY, &*key)],
-            format!("{CERTIFICATE} names {garbage} as the certificate of this client: it can't be used: "),
-        ),
-        (
-            &[(CERTIFICATE, &*key), (KEY, &*key)],
-            format!("{CERTIFICATE} names {key} as the certificate of this client: there is no certificate in it"),
-        ),
-        (
-            &[(CERTIFICATE, &*pem), (KEY, &other.path("client.key"))],
-            format!(
-                "the key in {} ({KEY}) does not belong to the certificate in {pem} ({CERTIFICATE})",
-                other.path("client.key")
-            ),
-        ),
+        (&key, "there is no certificate in it"),
     ] {
-        let seen = send(NOWHERE, variables);
-        assert_eq!(seen.code, Some(2), "{seen:?}");
-        assert!(
-            seen.stderr.starts_with(&format!("error: {problem}")),
-            "{problem}: {seen:?}"
-        );
-        assert_eq!(seen.stderr.lines().count(), 1, "{seen:?}");
-        // Without TLS nobody is shown anything.
-        let seen = send("http://127.0.0.1:1", variables);
-        assert_eq!(seen.code, Some(4), "{seen:?}");
+        let problem = format!("{CERTIFICATE} names {certificate} as the certificate of this client: {problem}");
+        assert_told(&[(CERTIFICATE, certificate), (KEY, &key)], &problem);
+    }
+    let open = fs::read_to_string(&key).unwrap();
+    for (key, problem) in [
+        (&missing, "it can't be read: No such file"),
+        (
+            &file("open.key", &open, 0o644),
+            "everybody on this host may read or write it (mode 644)",
+        ),
+        (
+            &file("locked.key", &garbage("ENCRYPTED PRIVATE KEY"), 0o600),
+            "its key is encrypted",
+        ),
+        (
+            &file("garbled.key", &garbage("PRIVATE KEY"), 0o600),
+            "it is not a key of a kind that TLS uses here",
+        ),
+        (&pem, "everybody on this host may read"),
+    ] {
+        let problem = format!("{KEY} names {key} as the key of this client: {problem}");
+        assert_told(&[(CERTIFICATE, &pem), (KEY, key)], &problem);
     }
 }
 

@@ -11,11 +11,12 @@ if [[ -n $VERSION ]]; then
     exit 2
   fi
   releases=${BOOTGATE_RELEASES:-$GITHUB_SERVER_URL/$GITHUB_ACTION_REPOSITORY/releases/download}
+  # As .github/release/build.sh names it, which tries this script with what it has built.
+  name=bootgate-${VERSION#v}-$(uname -m)-unknown-linux-musl
   archive=$RUNNER_TEMP/bootgate/bootgate.tar.gz
-  curl --fail --location --silent --show-error --retry 3 --output "$archive" \
-    "$releases/$VERSION/bootgate-x86_64-unknown-linux-gnu.tar.gz"
+  curl --fail --location --silent --show-error --retry 3 --output "$archive" "$releases/$VERSION/$name.tar.gz"
   sha256sum --check --quiet <<<"$SHA256  $archive"
-  tar --extract --gzip --file "$archive" --directory "$bin" --no-same-owner bootgate
+  tar --extract --gzip --file "$archive" --directory "$bin" --no-same-owner --strip-components 2 "$name/bin/bootgate"
 elif command -v bootgate >/dev/null; then
   ln --symbolic --force "$(command -v bootgate)" "$bin/bootgate"
 else

@@ -1,11 +1,12 @@
-//! Whether the image is one to be tested: nobody writes it, and it is not what some other run has left.
+//! Whether the image is one to be tested: it is an image, nobody writes it, and it is not what some other run has left.
 
 use std::path::Path;
 
 use jiff::Timestamp;
 
 use crate::evidence::{RunRecord, RunState};
-use crate::plan::Plan;
+use crate::image::{Foreign, foreign, is_qcow2};
+use crate::plan::{DiskFormat, ImageSource, Plan};
 use crate::qemu::disk::{self, Writer};
 use crate::text::terminal_name;
 use crate::units::human_span;
@@ -22,11 +23,38 @@ pub(super) fn check(plan: &Plan) -> Vec<Check> {
         return Vec::new();
     };
     let mut checks = Vec::new();
+    checks.extend(form(plan, image));
     if let Ok(Some(writer)) = disk::writer(image) {
         checks.push(written(image, &writer));
     }
     checks.extend(run_of(image).and_then(|run| leftover(plan, image, &run, Timestamp::now())));
     checks
+}
+
+/// What is compressed, of another program's format or only a part of a disk: no machine boots it, and the run would only see
+/// that nothing comes.
+fn form(plan: &Plan, image: &Path) -> Option<Check> {
+    let id = "image-form";
+    let says_raw = matches!(
+        plan.image.source,
+        ImageSource::Disk {
+            format: DiskFormat::Raw,
+            ..
+        }
+    );
+    let name = image.display();
+    match foreign(image).ok()? {
+        Some(Foreign { what, mend }) => Some(Check::usage(
+            id,
+            format!("the image `{name}` can't be booted: {what}"),
+            mend,
+        )),
+        None if says_raw && is_qcow2(image).ok()? => {
+            let found = format!("the image `{name}` is a qcow2 disk, and the gate says that it is raw");
+            Some(Check::usage(id, found, "write `format = \"qcow2\"` in [image]"))
+        }
+        None => None,
+    }
 }
 
 fn written(image: &Path, writer: &Writer) -> Check {
@@ -83,7 +111,6 @@ mod tests {
     use super::*;
     use crate::evidence::RunDir;
     use crate::machine::representative_plan;
-    use crate::plan::ImageSource;
 
     #[test]
     fn what_another_run_has_left_is_refused_unless_it_is_declared() {
@@ -105,6 +132,36 @@ mod tests {
         plan.image.sha256 = None;
         plan.image.source = ImageSource::Iso(root.path().join("built.iso"));
         assert_eq!(found(&plan), None);
+    }
+
+    #[test]
+    fn what_no_machine_boots_is_refused() {
+        let root = tempfile::tempdir().unwrap();
+        let path = root.path().join("disk");
+        let mut plan = representative_plan(false);
+        let mut of = |bytes: &[u8], format: Option<DiskFormat>| {
+            std::fs::write(&path, bytes).unwrap();
+            plan.image.source = match format {
+                Some(format) => ImageSource::Disk {
+                    path: path.clone(),
+                    format,
+                },
+                None => ImageSource::Iso(path.clone()),
+            };
+            let check = check(&plan).pop()?;
+            assert_eq!((check.id, check.exit_code()), ("image-form", 2));
+            Some((check.found.replace(&*path.to_string_lossy(), "x"), check.mend.unwrap()))
+        };
+        let (found, mend) = of(b"\x1f\x8b\x08", None).unwrap();
+        assert_eq!(found, "the image `x` can't be booted: it is compressed with gzip");
+        assert!(mend.starts_with("unpack it: gunzip -c "), "{mend}");
+        let qcow2 = [&b"QFI\xfb\0\0\0\x03"[..], &[0; 512]].concat();
+        assert_eq!(of(&qcow2, Some(DiskFormat::Qcow2)), None);
+        let (found, mend) = of(&qcow2, Some(DiskFormat::Raw)).unwrap();
+        assert_eq!(found, "the image `x` is a qcow2 disk, and the gate says that it is raw");
+        assert_eq!(mend, "write `format = \"qcow2\"` in [image]");
+        assert_eq!(of(&[0; 4096], Some(DiskFormat::Raw)), None);
+        assert_eq!(of(&[0; 4096], None), None, "the run tells what nothing comes of");
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 mod boot_sector;
 mod create;
+mod damage;
 mod digest;
 mod flatten;
 mod holder;
@@ -10,6 +11,7 @@ mod space;
 
 pub use boot_sector::has_boot_code;
 pub use create::{DiskError, create, create_overlay, qemu_img_for, remove};
+pub use damage::is_damaged;
 pub use digest::{Digest, NotADigest, Progress, digest};
 pub use flatten::{FlattenError, Layer, first_sector, flatten};
 pub use holder::{Writer, writer};
