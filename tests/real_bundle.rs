@@ -170,13 +170,7 @@ fn assert_reopens_elsewhere(qemu: Option<&Unpacked>) -> Elsewhere {
     assert_tells_why_qemu_refuses(&elsewhere, &run);
     drop(run);
 
-    let again = elsewhere.says(&elsewhere.reopen(&["registers"]));
-    assert_eq!(lines(&again), lines(&registers), "the guest is another");
-    let files = elsewhere.says(&elsewhere.reopen(&["disk", "cat", "/state"]));
-    assert_eq!(files, "halfway\n");
-    let runs = std::fs::read_dir(elsewhere.folder.path().join("runs")).unwrap();
-    assert_eq!(runs.count(), 0, "one look leaves nothing behind");
-
+    assert_looks_once(&elsewhere, &registers);
     let opened = elsewhere.says(&elsewhere.reopen(&["--hold", "10m", "--password-env", "GUEST_PASSWORD", "--json"]));
     let opened: Value = serde_json::from_str(&opened).unwrap();
     assert_eq!(opened["guest"], "paused");
@@ -200,6 +194,15 @@ fn assert_reopens_elsewhere(qemu: Option<&Unpacked>) -> Elsewhere {
     inspect(&["quit"]);
     assert_eq!(elsewhere.says(&["ps"]), "nothing runs and nothing is held\n");
     elsewhere
+}
+
+fn assert_looks_once(elsewhere: &Elsewhere, registers: &str) {
+    let again = elsewhere.says(&elsewhere.reopen(&["registers"]));
+    assert_eq!(lines(&again), lines(registers), "the guest is another");
+    let files = elsewhere.says(&elsewhere.reopen(&["disk", "cat", "/state"]));
+    assert_eq!(files, "halfway\n");
+    let runs = std::fs::read_dir(elsewhere.folder.path().join("runs")).unwrap();
+    assert_eq!(runs.count(), 0, "one look leaves nothing behind");
 }
 
 /// Of a saved run whose memory ends in the middle, with digests that are right all the same.
