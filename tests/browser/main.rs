@@ -97,9 +97,13 @@ fn the_keyboard_is_enough() {
     browser.press("/");
     assert_eq!(browser.value("document.activeElement.type"), "search");
     browser.type_text("needle");
-    browser.press("Enter");
+    // It is found while it is typed.
+    browser.value(
+        "new Promise((kept) => { const told = document.activeElement.parentElement.querySelector('output'); \
+         const look = () => { if (told.textContent === '1 of 3 lines') kept(true); }; \
+         new MutationObserver(look).observe(told, { childList: true, characterData: true, subtree: true }); look(); })",
+    );
     let told = "document.activeElement.parentElement.querySelector('output').textContent";
-    assert_eq!(browser.value(told), "1 of 3 lines");
     browser.press("Enter");
     assert_eq!(browser.value(told), "2 of 3 lines");
     browser.press_with("Enter", 8);

@@ -17,6 +17,8 @@ const LEFT: u64 = 110;
 const RIGHT: u64 = WIDTH - 8;
 /// How wide a character of a name is at most, on average.
 const NAME_CHAR_WIDTH: u64 = 7;
+/// How wide a time below the axis is.
+const CLOCK_WIDTH: u64 = 40;
 /// What a bar leaves around its name.
 const NAME_MARGIN: u64 = 8;
 const ROW_HEIGHT: u64 = 26;
@@ -131,6 +133,11 @@ impl Scale {
         u128::from(length) * u128::from((RIGHT - LEFT) * 10) / u128::from(self.end_us)
     }
 
+    /// True if a time that begins there would be cut off at the picture's end.
+    fn is_at_the_end(&self, at_us: u64) -> bool {
+        self.tenths(0, at_us) > u128::from((WIDTH - LEFT - CLOCK_WIDTH) * 10)
+    }
+
     /// True if a bar has room for its name: half a name tells less than none.
     fn has_room(&self, from_us: u64, to_us: u64, name: &str) -> bool {
         let needed = NAME_MARGIN + NAME_CHAR_WIDTH * name.chars().count() as u64;
@@ -146,7 +153,8 @@ fn axis(scale: &Scale, height: u64) -> Markup {
         @for at_s in (0..=seconds).step_by(usize::try_from(step).unwrap_or(1)) {
             @let x = scale.x(at_s * 1_000_000);
             line.tick x1=(x) x2=(x) y1="0" y2=(height - ROW_HEIGHT) {}
-            text.tick x=(x) y=(height - 8) { (clock(at_s)) }
+            @let anchor = scale.is_at_the_end(at_s * 1_000_000).then_some("end");
+            text.tick x=(x) y=(height - 8) text-anchor=[anchor] { (clock(at_s)) }
         }
     }
 }
