@@ -168,7 +168,11 @@ fn a_disk_that_was_cut_off_is_told() {
     ] {
         let seen = within(directory.path(), &["init", image, "-o", "-"]);
         assert_eq!(seen.code, Some(0), "{seen:?}");
-        assert!(seen.stderr.contains(&format!("warning: the image may be cut off: {words}")), "{seen:?}");
+        assert!(
+            seen.stderr
+                .contains(&format!("warning: the image may be cut off: {words}")),
+            "{seen:?}"
+        );
         assert!(seen.stdout.contains("# It may be cut off: "), "{seen:?}");
     }
 }
@@ -183,11 +187,24 @@ fn what_is_no_image_is_refused_before_a_run_as_well() {
         qemu-img create -q -f qcow2 empty.qcow2 1G; mkfifo pipe; ln -s /dev/null null";
     scripted(directory.path(), make);
     for (image, format, words) in [
-        ("disk.raw.gz", "raw", ["it is compressed with gzip", "gunzip -k disk.raw.gz"]),
-        ("over.qcow2", "qcow2", ["what it does not hold itself lies in `disk.raw`", "qemu-img convert -O qcow2 over.qcow2 "]),
+        (
+            "disk.raw.gz",
+            "raw",
+            ["it is compressed with gzip", "gunzip -k disk.raw.gz"],
+        ),
+        (
+            "over.qcow2",
+            "qcow2",
+            [
+                "what it does not hold itself lies in `disk.raw`",
+                "qemu-img convert -O qcow2 over.qcow2 ",
+            ],
+        ),
     ] {
         let refused = within(directory.path(), &["init", image, "-o", "-"]);
-        let gate = gate.replace("disk.raw", image).replace("\"raw\"", &format!("\"{format}\""));
+        let gate = gate
+            .replace("disk.raw", image)
+            .replace("\"raw\"", &format!("\"{format}\""));
         std::fs::write(directory.path().join("gate.toml"), gate).unwrap();
         let run = within(directory.path(), &["run", "gate.toml"]);
         for seen in [refused, run] {
