@@ -62,6 +62,9 @@ gzip --no-name --best "$tree"/share/man/man1/*.1
 name=bootgate-$version-$target
 tar --create --gzip --file "$output/$name.tar.gz" --directory "$staged" --sort=name --mtime="@$epoch" \
   --owner=0 --group=0 --numeric-owner --transform "s,^tree,$name," tree
+maintainer=$(sed -n 's/^maintainer = "\(.*\)"$/\1/p' "$repository/Cargo.toml")
+printf 'bootgate (%s-1) unstable; urgency=medium\n\n  * What has changed is told where the release lies.\n\n -- %s  %s\n' \
+  "$version" "$maintainer" "$(date --utc --rfc-email --date="@$epoch")" >"$staged/changelog"
 (cd "$repository" && cargo deb --no-build --no-strip --target "$target" --output "$output/")
 
 tried=$(mktemp -d)

@@ -44,6 +44,7 @@ pub(super) fn entries(file: &str, text: &str) -> Vec<MenuEntry> {
     let mut entries: Vec<MenuEntry> = Vec::new();
     let mut title = String::new();
     let (mut pending, mut of_syslinux, mut is_default) = (false, false, false);
+    let mut menus = 0_usize;
     for line in text.lines().map(str::trim) {
         let (word, rest) = line.split_once(char::is_whitespace).unwrap_or((line, ""));
         let rest = rest.trim();
@@ -58,11 +59,18 @@ pub(super) fn entries(file: &str, text: &str) -> Vec<MenuEntry> {
                 of_syslinux = word.eq_ignore_ascii_case("label");
                 continue;
             }
-            // Above the entry's kernel or below it.
-            "menu" if of_syslinux && rest.eq_ignore_ascii_case("default") => {
-                is_default = true;
-                if let Some(entry) = entries.last_mut().filter(|_| pending) {
-                    entry.is_default = true;
+            "menu" => {
+                match rest.split_whitespace().next() {
+                    Some("begin") => menus += 1,
+                    Some("end") => menus = menus.saturating_sub(1),
+                    // Above the entry's kernel or below it. That of a menu below does not start by itself.
+                    Some("default") if of_syslinux && menus == 0 => {
+                        is_default = true;
+                        if let Some(entry) = entries.last_mut().filter(|_| pending) {
+                            entry.is_default = true;
+                        }
+                    }
+                    _ => {}
                 }
                 continue;
             }

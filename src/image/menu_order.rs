@@ -11,15 +11,23 @@ const MAIN: [&str; 4] = ["isolinux.cfg", "syslinux.cfg", "extlinux.conf", "grub.
 pub(super) fn menu(configs: &[Config]) -> Vec<MenuEntry> {
     let order = reading_order(configs);
     let mut all: Vec<MenuEntry> = Vec::new();
-    for (path, text) in &order {
+    for ((path, text), is_nested) in &order {
         let mut found = entries(path, text);
+        if *is_nested {
+            for entry in &mut found {
+                entry.is_default = false;
+            }
+        }
         if let Some(index) = default_of_grub(text, &found) {
             found[index].is_default = true;
         }
         all.extend(found);
     }
     if !all.iter().any(|entry| entry.of_syslinux && entry.is_default) {
-        let named = order.iter().find_map(|(_, text)| default_of_syslinux(text, &all));
+        let own = order.iter().filter(|(_, is_nested)| !is_nested);
+        let named = own
+            .map(|((_, text), _)| text)
+            .find_map(|text| default_of_syslinux(text, &all));
         if let Some(index) = named {
             all[index].is_default = true;
         }
@@ -33,8 +41,11 @@ pub(super) fn menu(configs: &[Config]) -> Vec<MenuEntry> {
     all
 }
 
+/// A configuration, and whether it stands in a menu below the first one, whose default is not what starts by itself.
+type Read<'a> = (&'a Config, bool);
+
 /// Those with a name that a boot loader looks for, each followed by what it includes; then what nothing names.
-fn reading_order(configs: &[Config]) -> Vec<&Config> {
+fn reading_order(configs: &[Config]) -> Vec<Read<'_>> {
     let depth = |config: &&Config| config.0.matches('/').count();
     let mut by_depth: Vec<&Config> = configs.iter().collect();
     by_depth.sort_by_key(depth);
@@ -42,11 +53,11 @@ fn reading_order(configs: &[Config]) -> Vec<&Config> {
     let mut order = Vec::new();
     for main in mains {
         let directory = main.0.rsplit_once('/').map_or("", |(directory, _)| directory);
-        visit(main, directory, configs, &mut order);
+        visit((main, false), directory, configs, &mut order);
     }
     for other in rest {
-        if !order.contains(&other) {
-            order.push(other);
+        if !order.iter().any(|(known, _)| *known == other) {
+            order.push((other, false));
         }
     }
     order
@@ -59,20 +70,25 @@ fn is_main(path: &str) -> bool {
 }
 
 /// SYSLINUX takes an `include` to be relative to the directory of its first configuration. None is read twice, so it ends.
-fn visit<'a>(config: &'a Config, directory: &str, configs: &'a [Config], order: &mut Vec<&'a Config>) {
-    if order.contains(&config) {
+fn visit<'a>(config: Read<'a>, directory: &str, configs: &'a [Config], order: &mut Vec<Read<'a>>) {
+    if order.iter().any(|(known, _)| *known == config.0) {
         return;
     }
     order.push(config);
-    for line in config.1.lines() {
-        let mut words = line.split_whitespace();
-        if !words.next().is_some_and(|word| word.eq_ignore_ascii_case("include")) {
-            continue;
-        }
-        let Some(name) = words.next() else { continue };
-        let beside = format!("{directory}/{name}");
-        if let Some(included) = configs.iter().find(|(path, _)| path == name || *path == beside) {
-            visit(included, directory, configs, order);
+    let mut menus = 0_usize;
+    for line in config.0.1.lines() {
+        let words: Vec<_> = line.split_whitespace().take(2).collect();
+        let [word, name] = words[..] else { continue };
+        match (word.to_ascii_lowercase().as_str(), name.to_ascii_lowercase().as_str()) {
+            ("menu", "begin") => menus += 1,
+            ("menu", "end") => menus = menus.saturating_sub(1),
+            ("include", _) => {
+                let beside = format!("{directory}/{name}");
+                if let Some(included) = configs.iter().find(|(path, _)| path == name || *path == beside) {
+                    visit((included, config.1 || menus > 0), directory, configs, order);
+                }
+            }
+            _ => {}
         }
     }
 }
@@ -125,7 +141,10 @@ mod tests {
         let install = entry("install");
         let expert = entry("expertdark");
         let configs = [
-            ("/addrk.cfg", expert.as_str()),
+            (
+                "/addrk.cfg",
+                &*format!("default expertdark\nmenu default\n{expert} menu default\n"),
+            ),
             (
                 "/isolinux.cfg",
                 "path \nprompt 0\ninclude menu.cfg\ndefault vesamenu.c32\n",
@@ -171,7 +190,7 @@ mod tests {
         fn no_configuration_is_lost_or_read_twice(texts in proptest::collection::vec("(include [ab]|default [ab]|label [ab]|kernel k|menu default|set default=[01]|\n){0,6}", 1..4)) {
             let names = ["/isolinux.cfg", "/a", "/b"];
             let configs: Vec<Config> = texts.iter().zip(names).map(|(text, name)| (name.to_owned(), text.clone())).collect();
-            let mut read: Vec<_> = reading_order(&configs).into_iter().map(|(path, _)| path.as_str()).collect();
+            let mut read: Vec<_> = reading_order(&configs).into_iter().map(|((path, _), _)| path.as_str()).collect();
             read.sort_unstable();
             let mut all: Vec<_> = configs.iter().map(|(path, _)| path.as_str()).collect();
             all.sort_unstable();

@@ -10,14 +10,17 @@ use super::look::{Medium, Survey};
 use crate::image::{Announcement, Getty, LiveTool, MenuEntry, Outline, Password, Person, Seen, Server, Volume};
 use crate::plan::{self, DiskFormat};
 
+fn seen(word: &mut impl FnMut() -> String) -> Seen {
+    Seen {
+        what: word(),
+        file: word(),
+    }
+}
+
 /// A survey in which every word of the image's is made by `word`, and `kind` chooses what there is.
 fn survey(kind: u32, mut word: impl FnMut() -> String) -> Survey {
     let has = |bit: u32| kind & (1 << bit) != 0;
-    let mut seen = || Seen {
-        what: word(),
-        file: word(),
-    };
-    let (name, started, refused) = (seen(), seen(), seen());
+    let (name, started, refused) = (seen(&mut word), seen(&mut word), seen(&mut word));
     let outline = Outline {
         place: word(),
         name: has(0).then_some(name),
