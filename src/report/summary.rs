@@ -224,3 +224,21 @@ fn evidence_and_next(page: &mut Page, closing: &Closing<'_>) {
     }
     page.add(&lines);
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_page_ends_at_its_bound_and_says_so() {
+        for block in [1, CUT.len(), 1000] {
+            let mut page = Page::default();
+            for _ in 0..=SUMMARY_BYTES_MAX / block {
+                page.add(&"x".repeat(block));
+            }
+            let text = page.finish();
+            assert!(text.ends_with(CUT) && text.len() <= SUMMARY_BYTES_MAX);
+            assert!(text.len() + block > SUMMARY_BYTES_MAX, "{} bytes", text.len());
+        }
+    }
+}

@@ -189,6 +189,12 @@ fn the_page_is_bounded_and_whole() {
     let page = summary_of(&outcome);
     assert!(page.len() <= SUMMARY_BYTES_MAX, "{}", page.len());
     assert!(page.contains("does not fit") && page.contains("more\n"));
+    let remarks = page.split("**Remarks**\n\n").nth(1).unwrap();
+    assert_eq!(
+        remarks.split("- and ").next().unwrap().lines().count(),
+        40,
+        "the others are counted"
+    );
     assert_markdown(&page);
 }
 

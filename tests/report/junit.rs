@@ -17,6 +17,10 @@ use crate::{RUN, all_classes};
 
 /// The largest report of a plan of a few stages, in bytes.
 const JUNIT_BYTES_MAX: usize = 200 * 1024;
+/// The longest text of a test case, in bytes, with the mark that it was cut.
+const TEXT_BYTES_MAX: usize = 32 * 1024 + "\n…".len();
+/// The most files that a test case leads to.
+const ATTACHMENTS_MAX: usize = 12;
 
 fn names() -> Vec<String> {
     let names = [
@@ -137,9 +141,15 @@ fn what_a_guest_says_is_no_attachment() {
 fn it_has_an_end() {
     let huge = format!("{HOSTILE}<&>").repeat(20_000);
     let mut outcome = saying(Class::Failed, &huge);
-    outcome.console_tail = vec![huge; 3];
-    let outs = read(&of(&outcome));
-    assert!(outs[1].len() < 40_000);
+    outcome.console_tail = vec![huge; 300];
+    let consoles = (2..100).map(|machine| format!("serial-{machine}.log"));
+    let outs = read(&with(
+        &outcome,
+        RUN,
+        &names().into_iter().chain(consoles).collect::<Vec<_>>(),
+    ));
+    assert!(outs[1].len() <= TEXT_BYTES_MAX && outs[1].ends_with("\n…"));
+    assert_eq!(attached(&outs[1]).len(), ATTACHMENTS_MAX);
 }
 
 proptest! {

@@ -116,10 +116,11 @@ fn places(log: &PageLog, lines: &LogText, result: &Value, timeline: &Timeline<'_
             format!("{} at {}", shown(moment.what), clock(moment.at_us)),
         );
     }
+    // What decided came first, and marks last.
+    places.truncate(PLACES_MAX);
     places.sort();
     // A finding says more than the mark at the same line.
     places.dedup_by(|next, first| next.line == first.line && (next.is_mark || next.what == first.what));
-    places.truncate(PLACES_MAX);
     places
 }
 
@@ -161,7 +162,7 @@ fn json_in_script(text: &str) -> String {
             '"' => json.push_str("\\\""),
             '\\' => json.push_str("\\\\"),
             '\n' => json.push_str("\\n"),
-            '<' | '>' | '&' | '\u{0}'..='\u{1f}' | '\u{2028}' | '\u{2029}' => {
+            '<' | '>' | '&' | '\u{0}'..='\u{1f}' => {
                 let _ = write!(json, "\\u{:04x}", u32::from(c));
             }
             _ => json.push(c),
@@ -175,6 +176,7 @@ fn json_in_script(text: &str) -> String {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+    use serde_json::json;
 
     proptest! {
         #[test]
@@ -183,5 +185,33 @@ mod tests {
             prop_assert_eq!(serde_json::from_str::<String>(&json).unwrap(), text);
             prop_assert!(!json.contains(['<', '>', '&', '\n']));
         }
+    }
+
+    #[test]
+    fn of_many_places_those_are_kept_that_say_most() {
+        let log = PageLog {
+            name: "serial.log".to_owned(),
+            title: "console".to_owned(),
+            bytes: b"\n".repeat(500),
+            offset_bytes: 0,
+            files: Vec::new(),
+            is_minor: false,
+        };
+        let evidence = |line: usize| json!({ "file": "serial.log", "offset_bytes": line - 1 });
+        let findings: Vec<_> = (1..=100)
+            .map(|line| json!({ "title": "a finding", "evidence": evidence(line) }))
+            .collect();
+        let result = json!({
+            "verdict": { "title": "the verdict", "evidence": evidence(400) },
+            "stages": [{ "findings": findings }],
+        });
+        let places = places(&log, &LogText::new(&log), &result, &Timeline::new(&[]));
+        assert_eq!(places.len(), PLACES_MAX);
+        assert!(
+            places.is_sorted()
+                && places
+                    .iter()
+                    .any(|place| place.line == 400 && place.what == "the verdict")
+        );
     }
 }
