@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 /// What of a run counts. Texts may come from another machine.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct RunFacts {
     /// The run's name.
     pub run: String,
@@ -36,7 +36,7 @@ pub struct RunFacts {
 }
 
 /// The image that is to be published.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Production {
     /// Where it was.
     pub path: String,
@@ -45,7 +45,7 @@ pub struct Production {
 }
 
 /// The rule that knows a failure.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Known {
     /// Its id.
     pub rule: String,
@@ -58,7 +58,7 @@ pub struct Known {
 }
 
 /// A stage of a run.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct StageFacts {
     /// Its name.
     pub name: String,

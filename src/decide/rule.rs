@@ -75,7 +75,7 @@ impl StageAnswer {
 /// sometimes fails.
 pub fn decide(runs: &[RunFacts], today: &str) -> Decision {
     let mut runs = runs.to_vec();
-    runs.sort_by(|one, other| one.run.cmp(&other.run));
+    runs.sort();
     runs.dedup();
     let runs = &runs[..];
     let mut reasons = mismatches(runs);
