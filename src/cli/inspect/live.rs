@@ -128,13 +128,16 @@ impl Target<'_> {
             None => "not held".to_owned(),
         };
         let code = say::answer(show::page(self.record, &held));
-        let reopen = format!("disk ls; or: bootgate reopen {}", self.record.info.id);
-        let next = match status {
-            Some(_) => "resume, console, ssh, screenshot, registers, memory-dump, gdb, disk, extend or quit",
-            None if self.record.path.join(CHECKPOINT).is_dir() => &reopen,
-            None => "disk ls",
-        };
-        advise(self.record, next);
+        match status {
+            Some(_) => advise(
+                self.record,
+                "console\n      or resume, ssh, screenshot, registers, memory-dump, gdb, disk, extend, quit in its place",
+            ),
+            None if self.record.path.join(CHECKPOINT).is_dir() => {
+                say::tell(format_args!("next: bootgate reopen {}", self.record.info.id));
+            }
+            None => advise(self.record, "disk ls"),
+        }
         code
     }
 
